@@ -1,0 +1,9 @@
+//! Backends that fail on demand: each wraps another and asks its [`Faults`] before every call.
+
+mod datapath;
+mod faults;
+mod network;
+
+pub use datapath::Datapath;
+pub use faults::Faults;
+pub use network::Network;

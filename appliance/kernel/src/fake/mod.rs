@@ -1,0 +1,13 @@
+//! A kernel in memory, for tests of everything above this crate.
+//!
+//! A [`World`] is the machine: it has links, routes and neighbours, keeps what is "pinned" when a [`Datapath`] is
+//! dropped, and lets a test play the outside: delete a link, count packets, send events, let time pass.
+
+mod datapath;
+mod network;
+mod tables;
+mod world;
+
+pub use datapath::Datapath;
+pub use network::Network;
+pub use world::World;

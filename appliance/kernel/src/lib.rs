@@ -1,0 +1,41 @@
+//! Everything of Sluice that talks to the kernel: the only crate with system calls and `unsafe`.
+//!
+//! - [`TableStore`] and [`View`]: the tables of `sluice_datapath::abi` as memory that the datapath reads.
+//! - [`Datapath`]: tables, programs and their attachment to links, counters and events.
+//! - [`Network`]: links, addresses, routes and neighbours.
+//!
+//! Each trait has three backends: [`fake`] (in memory), [`chaos`] (wraps another and fails on demand) and [`linux`].
+//! Everything acts in the network namespace of the calling thread.
+
+mod attach;
+pub mod chaos;
+mod datapath;
+mod error;
+mod event;
+pub mod fake;
+mod growth;
+pub mod linux;
+mod network;
+mod object;
+mod sizes;
+mod store;
+mod view;
+
+pub use attach::{
+    AttachMode, AttachRequest, Attached, Attachment, ForeignProgram, ProgramStats, XdpMode,
+};
+pub use datapath::{Committed, Datapath, Opened, Takeover};
+pub use error::Error;
+pub use event::Events;
+pub use network::{
+    InterfaceAddress, Link, Neighbour, NeighbourState, Network, NetworkEvent, NetworkEvents, Route,
+    Routing, Unroutable,
+};
+pub use nix::errno::Errno;
+pub use object::{LinkName, Object};
+pub use sizes::Sizes;
+pub use store::TableStore;
+pub use view::{ServiceName, TableOf, View, tables};
+
+/// What most calls return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,48 @@
+//! Several objects at once: all or nothing.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use sluice_model::parse;
+use utoipa::IntoParams;
+
+use super::state::{Params, Text};
+use super::{Api, ApiError};
+use crate::engine::ChangeError;
+use crate::store::{Change, Refusal};
+use crate::wire::{Applied, ProblemDetails};
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ApplyParams {
+    /// Check and plan, but change nothing.
+    #[serde(default)]
+    dry_run: bool,
+    /// What problems call the body. Default: `request`.
+    #[serde(default)]
+    file: Option<String>,
+}
+
+/// Creates or replaces all objects of the body, or none: several YAML documents, or JSON. Objects with a
+/// `resourceVersion` only if it is still theirs.
+#[utoipa::path(
+    post, path = "/v1/apply", operation_id = "apply", tag = "objects",
+    params(ApplyParams),
+    request_body(content((String = "application/yaml"), (Object = "application/json"))),
+    responses(
+        (status = 200, body = Applied),
+        (status = 409, body = ProblemDetails, description = "Changed in between, or owned by a file"),
+        (status = 422, body = ProblemDetails, description = "Not valid; nothing was changed"),
+    )
+)]
+pub(super) async fn apply(
+    State(api): State<Api>,
+    Params(params): Params<ApplyParams>,
+    Text(text): Text,
+) -> Result<Json<Applied>, ApiError> {
+    let file = params.file.as_deref().unwrap_or("request");
+    let parsed =
+        parse(file, &text).map_err(|problems| ChangeError::Refused(Refusal::Invalid(problems)))?;
+    Ok(Json(api.engine.change(Change::Apply(parsed), params.dry_run).await?))
+}

@@ -1,0 +1,22 @@
+//! The daemon `sluiced` and the command `sluice`.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`store`] | desired objects: files, API, the snapshot on disk |
+//! | [`engine`] | the reconcile loop, the only writer to the kernel |
+//! | [`health`] | probes of backends |
+//! | [`event`] | the log of what happened |
+//! | [`api`] | HTTP: objects, state, events, metrics |
+//! | [`wire`] | what the API says, as types |
+//! | [`cli`] | the command |
+//! | [`daemon`] | how the parts of the daemon are put together |
+
+pub mod api;
+pub mod cli;
+pub mod daemon;
+pub mod engine;
+pub mod event;
+pub mod health;
+pub mod store;
+mod trace;
+pub mod wire;

@@ -1,0 +1,18 @@
+//! Desired objects: where they come from, who may change them, and how they survive a restart.
+//!
+//! A change is proposed against what is desired now ([`Desired::propose`]), and only what was validated, planned and
+//! programmed becomes the new desired state. Nothing in between changes anything.
+
+mod change;
+mod desired;
+mod directory;
+mod refusal;
+mod snapshot;
+mod watch;
+
+pub use change::Change;
+pub use desired::{Desired, Proposal};
+pub use directory::Directory;
+pub use refusal::Refusal;
+pub use snapshot::{Prepared, Since, Snapshot, SnapshotError, SnapshotFile};
+pub use watch::watch;

@@ -1,0 +1,103 @@
+//! What was counted.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sluice_model::status::PrefilterAction;
+use sluice_model::{Name, Port, Prefix};
+
+/// Everything that is counted, at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// When it was read.
+    pub time: Timestamp,
+    /// What became of all packets.
+    pub traffic: Traffic,
+    /// The same by reason; reasons that did not occur are left out.
+    pub reasons: Vec<ReasonCount>,
+    /// By service.
+    pub services: Vec<ServiceCounters>,
+    /// The prefixes that hit most, most first.
+    pub top_prefixes: Vec<TopPrefixCount>,
+}
+
+/// What became of all packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Traffic {
+    /// Packets that the datapath sent on.
+    pub sent_packets: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Packets that went on to the host's network stack.
+    pub passed_packets: u64,
+    /// Their bytes.
+    pub passed_bytes: u64,
+    /// Packets that were dropped.
+    pub dropped_packets: u64,
+    /// Their bytes.
+    pub dropped_bytes: u64,
+}
+
+/// Packets with one fate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReasonCount {
+    /// `sent`, `pass` or `drop`.
+    pub class: String,
+    /// The reason's name.
+    pub reason: String,
+    /// What it means.
+    pub explanation: String,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// What a service did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceCounters {
+    /// The service.
+    pub name: Name,
+    /// By backend.
+    pub backends: Vec<BackendCounters>,
+    /// Packets that were not simply delivered, by what happened; zeros are left out.
+    pub events: BTreeMap<String, u64>,
+}
+
+/// What a backend was sent and answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendCounters {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port; absent when packets keep the port the client chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<Port>,
+    /// Packets towards it.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Packets from it; seen in mode `nat` only.
+    pub reply_packets: u64,
+    /// Their bytes.
+    pub reply_bytes: u64,
+}
+
+/// A prefix and its hits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TopPrefixCount {
+    /// The prefix.
+    pub prefix: Prefix,
+    /// What it does.
+    pub action: PrefilterAction,
+    /// Packets it matched, at least.
+    pub hits: u64,
+}

@@ -1,0 +1,9 @@
+//! The native target: tables in memory, for tests, the fuzzer and 'what would happen to this packet?'.
+
+pub mod generator;
+mod memory;
+pub mod scenario;
+mod tables;
+
+pub use memory::Memory;
+pub use tables::MemoryTables;

@@ -1,0 +1,117 @@
+//! The laboratory: a client, the gateway and real web servers in network namespaces of this machine.
+
+mod check;
+mod client;
+mod gateway;
+mod kernel_objects;
+mod laboratory;
+mod leaks;
+mod live;
+mod pattern;
+mod plan;
+mod process;
+mod report;
+mod server;
+mod stop;
+mod topology;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::gateway::Programs;
+
+/// A client, the gateway and real web servers in network namespaces of this machine.
+#[derive(Parser)]
+#[command(name = "sluice-lab", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send traffic through the gateway and show a live table until Ctrl-C
+    Run(Places),
+    /// Run the acceptance list; exit code 0 when everything passed
+    Check {
+        #[command(flatten)]
+        places: Places,
+        /// Every service on its own, and longer
+        #[arg(long)]
+        long: bool,
+        /// Leave the laboratory up afterwards, until Ctrl-C
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Start, configure and stop the daemon many times and look for what it left in the kernel
+    Leaks {
+        #[command(flatten)]
+        places: Places,
+        /// How many times
+        #[arg(long, default_value_t = 200)]
+        cycles: usize,
+        /// Five times as many
+        #[arg(long)]
+        long: bool,
+    },
+    /// Remove what a laboratory left that was killed
+    Clean,
+    /// A backend's web server
+    #[command(hide = true)]
+    Serve {
+        #[arg(long)]
+        name: String,
+    },
+}
+
+/// Where the things under test are.
+#[derive(Args)]
+struct Places {
+    /// The folder of the programs sluiced and sluice; this program's own folder when absent
+    #[arg(long)]
+    programs: Option<PathBuf>,
+    /// The eBPF object with the backends' decapsulation
+    #[arg(long, default_value = ".cache/ebpf/lab.o")]
+    ebpf: PathBuf,
+}
+
+impl Places {
+    fn programs(&self) -> Result<Programs> {
+        let folder = match &self.programs {
+            Some(folder) => folder.clone(),
+            None => {
+                let own = std::env::current_exe()?;
+                own.parent().context("this program is in no folder")?.to_owned()
+            }
+        };
+        let folder = std::path::absolute(folder)?;
+        Ok(Programs { sluiced: folder.join("sluiced"), sluice: folder.join("sluice") })
+    }
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run(places) => {
+            places.programs().and_then(|programs| live::run(&programs, &places.ebpf))
+        }
+        Command::Check { places, long, keep } => {
+            let extent = if long { check::Extent::Long } else { check::Extent::Short };
+            places
+                .programs()
+                .and_then(|programs| check::check(&programs, &places.ebpf, extent, keep))
+        }
+        Command::Leaks { places, cycles, long } => {
+            let cycles = if long { cycles * 5 } else { cycles };
+            places.programs().and_then(|programs| leaks::leaks(&programs, &places.ebpf, cycles))
+        }
+        Command::Clean => topology::remove_stale().map(|()| ExitCode::SUCCESS),
+        Command::Serve { name } => server::serve(&name).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

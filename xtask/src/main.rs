@@ -1,0 +1,56 @@
+//! Developer commands of Sluice: `cargo xtask COMMAND`.
+
+mod ci;
+mod ebpf;
+mod lab;
+mod paths;
+mod run;
+mod setup;
+mod tiers;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Developer commands of Sluice.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version, about, disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say what the build and the laboratory miss, and install it (root on Debian 12 or 13)
+    Setup(setup::Options),
+    /// Compile the eBPF programs into .cache/ebpf and check the objects
+    BuildEbpf,
+    /// Run every tier of tests, or the named ones
+    Test(tiers::Options),
+    /// Bring up the laboratory of network namespaces and watch traffic go through it
+    Lab(lab::Options),
+    /// What continuous integration runs: format, clippy, licences, every tier of tests
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match execute(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Setup(options) => setup::setup(&options),
+        Command::BuildEbpf => ebpf::build().map(|()| ExitCode::SUCCESS),
+        Command::Test(options) => tiers::test(&options),
+        Command::Lab(options) => lab::lab(&options),
+        Command::Ci => ci::ci(),
+    }
+}

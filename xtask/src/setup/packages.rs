@@ -1,0 +1,139 @@
+//! Packages of the system.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::system::{Family, System};
+use super::tools::{self, linker_is_there};
+use super::{Need, State, Toolchain};
+use crate::run;
+
+/// A thing from the system's packages: how to see that it is there, and the package for each family.
+struct Package {
+    /// What one looks for, and the name in the table.
+    program: &'static str,
+    purpose: &'static str,
+    debian: &'static [&'static str],
+    fedora: &'static str,
+    arch: &'static str,
+}
+
+const PROGRAMS: [Package; 3] = [
+    Package {
+        program: "cc",
+        purpose: "links Rust programs, compiles the C parts of the cryptography library",
+        debian: &["gcc", "libc6-dev"],
+        fedora: "gcc",
+        arch: "gcc",
+    },
+    Package {
+        program: "ip",
+        purpose: "builds the laboratory's network namespaces",
+        debian: &["iproute2"],
+        fedora: "iproute",
+        arch: "iproute2",
+    },
+    Package {
+        program: "ethtool",
+        purpose: "sets the offloads of the laboratory's links",
+        debian: &["ethtool"],
+        fedora: "ethtool",
+        arch: "ethtool",
+    },
+];
+
+/// To compile bpf-linker: LLVM's headers and library, a C++ compiler for their glue.
+const LINKER_BUILD: &str = "LLVM for bpf-linker";
+
+pub(crate) fn needs(system: &System, toolchain: &Toolchain) -> Vec<Need> {
+    let mut needs: Vec<Need> = PROGRAMS
+        .iter()
+        .map(|package| Need {
+            name: package.program.to_owned(),
+            purpose: package.purpose,
+            state: match run::find_program(package.program) {
+                Some(file) => State::Present(file.display().to_string()),
+                None => State::Package,
+            },
+        })
+        .collect();
+    if !linker_is_there() {
+        needs.push(Need {
+            name: LINKER_BUILD.to_owned(),
+            purpose: "bpf-linker is compiled with it",
+            state: llvm_state(system, toolchain),
+        });
+    }
+    needs
+}
+
+fn llvm_state(system: &System, toolchain: &Toolchain) -> State {
+    let major = tools::linker_llvm(toolchain.llvm_major);
+    let prefix = tools::llvm_prefix(major);
+    let found = match system.family() {
+        Family::Debian => Path::new(&prefix).join("lib/libLLVM.so").exists(),
+        _ => run::output(Command::new("llvm-config").arg("--version"))
+            .is_ok_and(|version| version.starts_with(&format!("{major}."))),
+    };
+    let compiler = run::find_program("c++").is_some();
+    if found && compiler { State::Present(format!("LLVM {major}")) } else { State::Package }
+}
+
+/// The names of the packages for everything that is missing.
+pub(crate) fn missing(system: &System, toolchain: &Toolchain, needs: &[Need]) -> Vec<String> {
+    let lacks = |name: &str| {
+        needs.iter().any(|need| need.name == name && matches!(need.state, State::Package))
+    };
+    let mut names = Vec::new();
+    for package in PROGRAMS.iter().filter(|package| lacks(package.program)) {
+        match system.family() {
+            Family::Debian => names.extend(package.debian.iter().map(|name| (*name).to_owned())),
+            Family::Fedora => names.push(package.fedora.to_owned()),
+            Family::Arch => names.push(package.arch.to_owned()),
+            Family::Other => names.push(package.program.to_owned()),
+        }
+    }
+    if lacks(LINKER_BUILD) {
+        let major = tools::linker_llvm(toolchain.llvm_major);
+        names.extend(match system.family() {
+            Family::Debian => vec!["g++".to_owned(), format!("llvm-{major}-dev")],
+            Family::Fedora => vec!["gcc-c++".to_owned(), "llvm-devel".to_owned()],
+            Family::Arch => vec!["gcc".to_owned(), "llvm".to_owned()],
+            Family::Other => vec!["c++".to_owned(), format!("LLVM {major} with its headers")],
+        });
+    }
+    names
+}
+
+/// Installs with apt, as root.
+pub(crate) fn install(packages: &[String]) -> Result<()> {
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-o", "Dpkg::Use-Pty=0"]);
+        command
+    };
+    run::run(apt().arg("update"))?;
+    run::run(apt().args(["install", "--yes", "--no-install-recommends"]).args(packages)).context(
+        "apt could not install the packages: are the release's main and security suites in its sources?",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn package_names_fit_the_compiler() {
+        let needs = [
+            Need { name: "cc".to_owned(), purpose: "", state: State::Package },
+            Need { name: "ip".to_owned(), purpose: "", state: State::Present(String::new()) },
+            Need { name: LINKER_BUILD.to_owned(), purpose: "", state: State::Package },
+        ];
+        let names = missing(&System::read_as("debian"), &Toolchain::of_tests("1.95.0", 22), &needs);
+        assert_eq!(names, ["gcc", "libc6-dev", "g++", "llvm-22-dev"]);
+        let names = missing(&System::read_as("fedora"), &Toolchain::of_tests("1.95.0", 22), &needs);
+        assert_eq!(names, ["gcc", "gcc-c++", "llvm-devel"]);
+    }
+}
