@@ -15,8 +15,11 @@ use crate::{paths, run};
 const OBJECTS: [&str; 2] = ["host", "lab"];
 const PACKAGE: &str = "sluice-ebpf-host";
 const TARGET: &str = "bpfel-unknown-none";
-/// BTF from full debug information; the instruction set of kernel 5.8 and newer (32-bit jumps, atomics).
-const FLAGS: &str = "-Cdebuginfo=2 -Clink-arg=--btf -Ctarget-cpu=v3";
+/// BTF from full debug information; the instruction set of kernel 5.8 and newer (32-bit jumps, atomics). The linker's
+/// default, copies expanded in order, makes LLVM's BPF backend emit a call for every `memset`, however small, and
+/// where the optimiser merges stores into one depends on the version of LLVM.
+const FLAGS: &str =
+    "-Cdebuginfo=2 -Clink-arg=--btf -Clink-arg=--disable-expand-memcpy-in-order -Ctarget-cpu=v3";
 
 pub(crate) fn build() -> Result<()> {
     let workspace = paths::root().join("ebpf-host");
