@@ -1,4 +1,4 @@
-use crate::{CardProgram, CardRefusal, ForeignFilter, ForeignProgram, LinkName, Object};
+use crate::{CardHook, CardProgram, CardRefusal, ForeignFilter, ForeignProgram, LinkName, Object};
 use nix::errno::Errno;
 use sluice_datapath::abi::{CardTable, Table};
 use std::path::PathBuf;
@@ -61,6 +61,14 @@ pub enum Error {
     /// A card did not take something.
     #[error("{0}")]
     Card(Box<CardRefusal>),
+    /// There is no program for these stages at this hook.
+    #[error("no program for cards does '{program}' as {hook}: a filter cannot send a packet out again; use xdp")]
+    NoCardProgram {
+        /// The hook.
+        hook: CardHook,
+        /// The stages.
+        program: CardProgram,
+    },
     /// A card has no program of ours.
     #[error("{link}: the card has no program of Sluice; place one first")]
     NotPlaced {

@@ -111,7 +111,7 @@ fn each_refusal_names_its_point_and_words_and_leaves_the_old_program() {
         ),
         (
             CardBehaviour { tc: no("t"), ..Default::default() },
-            &CardRequest { hook: CardHook::Tc, ..request() },
+            &CardRequest { hook: CardHook::Tc, program: CardProgram::Prefilter, ..request() },
             CardStep::Hook(CardHook::Tc),
         ),
     ];
@@ -130,7 +130,10 @@ fn each_refusal_names_its_point_and_words_and_leaves_the_old_program() {
 fn a_filter_that_the_card_does_not_run_is_shown() {
     let world = world(CardBehaviour { not_in_hardware: true, ..Default::default() });
     let mut cards = world.cards();
-    let request = CardRequest { hook: CardHook::Tc, ..request() };
+    let error = cards.place(&CardRequest { hook: CardHook::Tc, ..request() }).unwrap_err();
+    assert!(error.to_string().contains("a filter cannot send a packet out again"), "{error}");
+    let (hook, program) = (CardHook::Tc, CardProgram::Prefilter);
+    let request = CardRequest { hook, program, ..request() };
     assert_eq!(cards.place(&request).unwrap().state.actual, CardActual::NotInHardware);
 }
 

@@ -28,12 +28,16 @@ pub(crate) fn entry(
     }
 }
 
-/// Whether the contents of a request fit its program.
-pub(crate) fn contents(link: &LinkName, request: &CardRequest) -> Result<()> {
+/// Whether a request can be met at all, and its contents fit its program.
+pub(crate) fn request(link: &LinkName, request: &CardRequest) -> Result<()> {
+    let (hook, program) = (request.hook, request.program);
+    if !program.fits(hook) {
+        return Err(Error::NoCardProgram { hook, program });
+    }
     for contents in &request.contents {
-        entry(link, request.program, contents.table, &vec![0; contents.table.key_size()], None)?;
+        entry(link, program, contents.table, &vec![0; contents.table.key_size()], None)?;
         for one in &contents.entries {
-            entry(link, request.program, contents.table, &one.key, Some(&one.value))?;
+            entry(link, program, contents.table, &one.key, Some(&one.value))?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ mod request;
 mod state;
 
 pub use entry::{CardEntry, CardTableContents, CardTableOf, card_tables};
+pub(crate) use request::COUNTING;
 pub use request::{CardHook, CardProgram, CardRequest, CardSizes};
 pub use state::{
     CardActual, CardForeign, CardRefusal, CardState, CardStep, CardTableState, ForeignFilter,
@@ -42,16 +43,17 @@ pub trait Cards: Send {
     ///
     /// A program of ours at the same hook is replaced in one step: each packet meets the old or the new. At another
     /// hook the old one is taken off first, because cards run one of both; packets meanwhile are the host's. Tables are
-    /// always new: what the old ones held last, with their counters, is returned.
+    /// always new: what the old ones counted last is returned.
     ///
     /// # Errors
-    /// [`crate::Error::Foreign`] and [`crate::Error::ForeignFilter`] if somebody else has the card. After any error the
+    /// [`crate::Error::Foreign`] and [`crate::Error::ForeignFilter`] if somebody else has the card,
+    /// [`crate::Error::NoCardProgram`] if the program does not fit the hook ([`CardProgram::fits`]). After any error the
     /// card runs what it ran before, or [`crate::Error::NotRestored`] says that it runs nothing; nothing of the new
     /// program is left.
     fn place(&mut self, request: &CardRequest) -> Result<Placed>;
 
     /// Takes our program off a card and frees its tables, also when somebody took it off before or the device is gone;
-    /// none if there is nothing of ours. What the tables held last is returned as far as it can still be read.
+    /// none if there is nothing of ours. What it counted last is returned as far as it can still be read.
     fn remove(&mut self, ifindex: u32) -> Result<Option<Removed>>;
 
     /// Everything of ours on cards, read from the kernel, in the order of the links' indices: what an earlier process

@@ -54,6 +54,11 @@ impl CardProgram {
         }
     }
 
+    /// Whether it can run there: a filter cannot send a packet out again, so it has no services.
+    pub const fn fits(self, hook: CardHook) -> bool {
+        matches!((hook, self), (CardHook::Xdp, _) | (CardHook::Tc, Self::Prefilter))
+    }
+
     /// The tables that it has.
     pub const fn tables(self) -> &'static [CardTable] {
         use CardTable::{
@@ -66,6 +71,13 @@ impl CardProgram {
         }
     }
 }
+
+/// The tables whose entries are returned when a program goes: those that it counts in, and the backends, by whose index
+/// it counts.
+pub(crate) const COUNTING: &[CardTable] = {
+    use CardTable::{Backends, Counts, Prefixes4, Prefixes6, Sent};
+    &[Prefixes4, Prefixes6, Backends, Sent, Counts]
+};
 
 impl fmt::Display for CardProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

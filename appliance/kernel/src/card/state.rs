@@ -51,7 +51,7 @@ impl fmt::Display for CardStep {
             Self::Verify => f.write_str("the program's instructions"),
             Self::Hook(hook) => write!(f, "to run the program ({hook})"),
             Self::Unhook(hook) => write!(f, "to let go of the program ({hook})"),
-            Self::ReadBack => f.write_str("without saying so"),
+            Self::ReadBack => f.write_str("to run what it had accepted"),
             Self::Write { table } => write!(f, "an entry of table {}", table.name()),
             Self::Delete { table } => {
                 write!(f, "to remove an entry of table {}", table.name())
@@ -85,29 +85,40 @@ impl CardRefusal {
     pub fn is_about_absence(&self) -> bool {
         matches!(self.errno, Errno::ENODEV | Errno::ENXIO)
     }
+
+    fn advice(&self) -> &'static str {
+        match (self.errno, &self.step) {
+            (Errno::E2BIG | Errno::ENOSPC, _) => "; the table is full: give the card fewer entries",
+            (Errno::ENOMEM, _) => "; the card has no room: give it smaller tables",
+            (Errno::ENODEV | Errno::ENXIO, _) => {
+                "; the device is gone: the host goes on without it"
+            }
+            (Errno::EPERM | Errno::EACCES, _) => {
+                "; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+            }
+            // The number comes from the kernel, which did not ask the driver, or from the driver.
+            (Errno::EINVAL | Errno::EOPNOTSUPP, CardStep::Table { .. }) => {
+                "; the link's driver takes no programs at all, or no table of this kind"
+            }
+            _ => "",
+        }
+    }
 }
 
 impl fmt::Display for CardRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { link, step, errno, words } = self;
-        write!(f, "{link}: the card refused {step}: {}{}", errno_text(*errno), advice(*errno))?;
+        if *step == CardStep::ReadBack {
+            write!(f, "{link}: the card accepted the program, but does not run it")?;
+        } else {
+            let (errno, advice) = (errno_text(*errno), self.advice());
+            write!(f, "{link}: the card refused {step}: {errno}{advice}")?;
+        }
         match words {
             Some(words) if words.contains('\n') => write!(f, "; the kernel says:\n{words}"),
             Some(words) => write!(f, "; the kernel says '{words}'"),
             None => Ok(()),
         }
-    }
-}
-
-fn advice(errno: Errno) -> &'static str {
-    match errno {
-        Errno::E2BIG | Errno::ENOSPC => "; the table is full: give the card fewer entries",
-        Errno::ENOMEM => "; the card has no room: give it smaller tables",
-        Errno::ENODEV | Errno::ENXIO => "; the device is gone: the host goes on without it",
-        Errno::EPERM | Errno::EACCES => {
-            "; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
-        }
-        _ => "",
     }
 }
 
@@ -186,7 +197,7 @@ pub struct CardState {
 pub struct Placed {
     /// What runs now.
     pub state: CardState,
-    /// What the tables of the program that was replaced held last.
+    /// The program of ours that was there.
     pub before: Option<Removed>,
 }
 
@@ -197,7 +208,8 @@ pub struct Removed {
     pub program: CardProgram,
     /// Whether its tables had the meaning of this version.
     pub current: bool,
-    /// What its tables held last; without those that could not be read any more.
+    /// The last entries of the tables that it counted in, and of its backends; without those that could not be read
+    /// any more.
     pub contents: Vec<CardTableContents>,
 }
 

@@ -2,7 +2,7 @@ use super::World;
 use crate::{
     CardActual, CardEntry, CardForeign, CardHook, CardProgram, CardRequest, CardSizes, CardState,
     CardStep, CardTableContents, CardTableState, Errno, Error, LinkName, Placed, Removed, Result,
-    card::check,
+    card::{COUNTING, check},
 };
 use sluice_datapath::abi::{CardTable, CardTableKind};
 use std::{collections::BTreeMap, time::Duration};
@@ -104,7 +104,8 @@ impl FakePlaced {
 
     fn removed(self) -> Removed {
         let contents = if self.device_gone { BTreeMap::new() } else { self.tables };
-        let contents = contents.into_iter().map(|(table, entries)| {
+        let contents = contents.into_iter().filter(|(table, _)| COUNTING.contains(table));
+        let contents = contents.map(|(table, entries)| {
             let entries = entries.into_iter().map(|(key, value)| CardEntry { key, value });
             CardTableContents { table, entries: entries.collect() }
         });
@@ -180,7 +181,7 @@ impl crate::Cards for Cards {
     fn place(&mut self, request: &CardRequest) -> Result<Placed> {
         let mut state = self.0.lock();
         let link = state.name(request.ifindex);
-        check::contents(&link, request)?;
+        check::request(&link, request)?;
         if !state.links.contains_key(&request.ifindex) {
             return Err(Error::NoSuchLink { link });
         }

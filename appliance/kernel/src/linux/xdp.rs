@@ -16,6 +16,7 @@ const FLAG_IF_NONE: u32 = 1;
 const FLAG_GENERIC: u32 = 1 << 1;
 const FLAG_NATIVE: u32 = 1 << 2;
 const FLAG_HARDWARE: u32 = 1 << 3;
+const FLAG_REPLACE: u32 = 1 << 4;
 
 /// The flag that asks for a mode.
 pub(super) fn mode_flag(mode: XdpMode) -> u32 {
@@ -138,10 +139,30 @@ pub(super) fn ask_why(link: &LinkName, program: BorrowedFd<'_>, mode: XdpMode) -
     }
 }
 
+/// Puts a program on a link that has none in this mode, in place of one that must be there, or takes that one off.
+pub(super) fn exchange(
+    link: &LinkName,
+    mode: XdpMode,
+    old: Option<BorrowedFd<'_>>,
+    new: Option<BorrowedFd<'_>>,
+) -> std::result::Result<(), Refusal> {
+    let new = new.map_or(-1, |program| program.as_raw_fd());
+    let Some(old) = old else {
+        return set(link.ifindex, new, mode_flag(mode) | FLAG_IF_NONE);
+    };
+    let flags = LinkXdp::Flags(mode_flag(mode) | FLAG_REPLACE);
+    let expected = LinkXdp::ExpectedFd(old.as_raw_fd() as u32);
+    set_attributes(link.ifindex, vec![LinkXdp::Fd(new), flags, expected])
+}
+
 fn set(ifindex: u32, program: RawFd, flags: u32) -> std::result::Result<(), Refusal> {
+    set_attributes(ifindex, vec![LinkXdp::Fd(program), LinkXdp::Flags(flags)])
+}
+
+fn set_attributes(ifindex: u32, attributes: Vec<LinkXdp>) -> std::result::Result<(), Refusal> {
     let mut request = LinkMessage::default();
     request.header.index = ifindex;
-    request.attributes.push(LinkAttribute::Xdp(vec![LinkXdp::Fd(program), LinkXdp::Flags(flags)]));
+    request.attributes.push(LinkAttribute::Xdp(attributes));
     Netlink::open()?.request(RouteNetlinkMessage::SetLink(request), 0).map(drop)
 }
 
