@@ -62,7 +62,9 @@ pub enum Error {
     #[error("{0}")]
     Card(Box<CardRefusal>),
     /// There is no program for these stages at this hook.
-    #[error("no program for cards does '{program}' as {hook}: a filter cannot send a packet out again; use xdp")]
+    #[error(
+        "no program for cards does '{program}' as {hook}: a filter cannot send a packet out again; use xdp"
+    )]
     NoCardProgram {
         /// The hook.
         hook: CardHook,

@@ -18,14 +18,14 @@ impl Cards {
         value: &[u8],
     ) -> Result<()> {
         let step = CardStep::Write { table };
-        let (link, map, _) = self.open(ifindex, table, key, Some(value), &step)?;
+        let (link, map, _) = self.open_table(ifindex, table, key, Some(value), &step)?;
         let written = self.kernel.entry_write(map.as_fd(), key, value);
         written.map_err(|errno| check::refused(&link, step, errno, None))
     }
 
     pub(super) fn delete_entry(&self, ifindex: u32, table: CardTable, key: &[u8]) -> Result<bool> {
         let step = CardStep::Delete { table };
-        let (link, map, _) = self.open(ifindex, table, key, None, &step)?;
+        let (link, map, _) = self.open_table(ifindex, table, key, None, &step)?;
         let deleted = self.kernel.entry_delete(map.as_fd(), key);
         deleted.map_err(|errno| check::refused(&link, step, errno, None))
     }
@@ -37,7 +37,7 @@ impl Cards {
         key: &[u8],
     ) -> Result<Option<Vec<u8>>> {
         let step = CardStep::Read { table };
-        let (link, map, _) = self.open(ifindex, table, key, None, &step)?;
+        let (link, map, _) = self.open_table(ifindex, table, key, None, &step)?;
         let read = self.kernel.entry_read(map.as_fd(), key);
         read.map_err(|errno| check::refused(&link, step, errno, None))
     }
@@ -45,7 +45,7 @@ impl Cards {
     pub(super) fn read_entries(&self, ifindex: u32, table: CardTable) -> Result<Vec<CardEntry>> {
         let step = CardStep::Read { table };
         let (link, map, info) =
-            self.open(ifindex, table, &vec![0; table.key_size()], None, &step)?;
+            self.open_table(ifindex, table, &vec![0; table.key_size()], None, &step)?;
         self.all(&map, &info, table).map_err(|errno| check::refused(&link, step, errno, None))
     }
 
@@ -74,7 +74,7 @@ impl Cards {
         Ok(entries)
     }
 
-    fn open(
+    fn open_table(
         &self,
         ifindex: u32,
         table: CardTable,

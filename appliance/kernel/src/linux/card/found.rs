@@ -96,9 +96,7 @@ impl Cards {
         match self.kernel.map_info(map.as_fd()) {
             Ok(info) => Ok(Some((map, info))),
             Err(Errno::ENODEV) => Ok(None),
-            Err(errno) => {
-                Err(Error::kernel(Object::Path(path), "look at the pinned table", errno))
-            }
+            Err(errno) => Err(Error::kernel(Object::Path(path), "look at the pinned table", errno)),
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use super::{Cards, filter, pins::About};
 use crate::{
-    CardActual, CardForeign, CardHook, CardStep, Errno, Error, ForeignFilter, LinkName, Result,
-    XdpMode,
+    CardActual, CardForeign, CardHook, CardStep, Error, ForeignFilter, LinkName, Result, XdpMode,
     card::check::refused,
     linux::{
         netlink::Refusal,
@@ -47,14 +46,15 @@ impl Cards {
                 let name = about.program.name();
                 let skip_software = !about.emulated;
                 let program = new.program.as_fd();
-                filter::write(link.ifindex, name, program, skip_software, old.is_some())
-                    .map_err(|refusal| {
+                filter::write(link.ifindex, name, program, skip_software, old.is_some()).map_err(
+                    |refusal| {
                         // Nothing of a failed attempt is left.
                         if made {
                             let _ = filter::remove_empty_qdisc(link.ifindex);
                         }
                         failed(refusal)
-                    })?;
+                    },
+                )?;
                 about.made_qdisc |= made;
                 Ok(())
             }
@@ -76,8 +76,7 @@ impl Cards {
             }
             CardHook::Tc => {
                 let filters = filter::list(link.ifindex).map_err(failed)?;
-                let ours =
-                    |f: &filter::Filter| f.looks_like_ours() && f.program == Some(old.id);
+                let ours = |f: &filter::Filter| f.looks_like_ours() && f.program == Some(old.id);
                 if filters.iter().any(ours) {
                     filter::remove(link.ifindex).map_err(failed)?;
                 }
@@ -92,12 +91,12 @@ impl Cards {
     /// What has become of a program.
     pub(super) fn actual(&self, link: &LinkName, about: &About, id: u32) -> Result<CardActual> {
         let runs = if about.emulated { CardActual::Emulated } else { CardActual::OnCard };
+        let programs = match programs_on(link) {
+            Err(Error::NoSuchLink { .. }) => return Ok(CardActual::DeviceGone),
+            programs => programs?,
+        };
         match about.hook {
             CardHook::Xdp => {
-                let programs = match programs_on(link) {
-                    Err(Error::NoSuchLink { .. }) => return Ok(CardActual::DeviceGone),
-                    programs => programs?,
-                };
                 let mode = mode(about.emulated);
                 let there = programs.iter().find(|(at, _)| *at == mode);
                 Ok(match there {
@@ -109,12 +108,8 @@ impl Cards {
                 })
             }
             CardHook::Tc => {
-                let filters = match filter::list(link.ifindex) {
-                    Err(refusal) if refusal.errno == Errno::ENODEV => {
-                        return Ok(CardActual::DeviceGone);
-                    }
-                    filters => filters.map_err(|refusal| listing(link, refusal))?,
-                };
+                let filters =
+                    filter::list(link.ifindex).map_err(|refusal| listing(link, refusal))?;
                 let ours = filters.iter().find(|filter| filter.program == Some(id));
                 Ok(match ours {
                     None => CardActual::NotHooked { found: "no filter with it".into() },
@@ -126,11 +121,7 @@ impl Cards {
     }
 
     /// What others have, apart from these programs, in the place of a card.
-    pub(super) fn others(
-        &self,
-        link: &LinkName,
-        ours: Option<u32>,
-    ) -> Result<Vec<CardForeign>> {
+    pub(super) fn others(&self, link: &LinkName, ours: Option<u32>) -> Result<Vec<CardForeign>> {
         let mode = mode(self.emulation.is_some());
         let mut foreign = Vec::new();
         for (at, id) in programs_on(link)? {
@@ -157,7 +148,5 @@ impl Cards {
 }
 
 fn listing(link: &LinkName, refusal: Refusal) -> Error {
-    let Refusal { errno, text } = refusal;
-    let object = crate::Object::Link(link.clone());
-    Error::Kernel { object, operation: "list its filters", errno, kernel: text }
+    xdp::refused(link, "list its filters", refusal)
 }

@@ -1,4 +1,8 @@
-use super::{Cards, object::{CardObject, PROGRAM}, pins::{About, CardPins}};
+use super::{
+    Cards,
+    object::{CardObject, PROGRAM},
+    pins::{About, CardPins},
+};
 use crate::{
     CardEntry, CardRequest, CardStep, Errno, Error, LinkName, Result,
     card::check::refused,
@@ -32,9 +36,10 @@ impl Cards {
             card: self.card_of(link.ifindex),
         };
         let program = self.kernel.card_load(&load).map_err(|error| match error {
-            CardLoadError::Object(what) => {
-                Error::HostObject(format!("the program {} ({}) {what}", request.program, request.hook))
-            }
+            CardLoadError::Object(what) => Error::HostObject(format!(
+                "the program {} ({}) {what}",
+                request.program, request.hook
+            )),
             CardLoadError::Refused { errno, log } if log.trim().is_empty() => {
                 refused(link, CardStep::Bind, errno, None)
             }
@@ -90,9 +95,9 @@ impl Cards {
             let table = contents.table;
             let Some((_, map)) = tables.iter().find(|(known, _)| *known == table) else { continue };
             for CardEntry { key, value } in &contents.entries {
-                self.kernel.entry_write(map.as_fd(), key, value).map_err(|errno| {
-                    refused(link, CardStep::Write { table }, errno, None)
-                })?;
+                self.kernel
+                    .entry_write(map.as_fd(), key, value)
+                    .map_err(|errno| refused(link, CardStep::Write { table }, errno, None))?;
             }
         }
         Ok(())

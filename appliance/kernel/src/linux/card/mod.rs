@@ -15,11 +15,7 @@ mod remove;
 
 pub(super) use remove::remove_all_below;
 
-use super::{
-    PIN_DIRECTORY,
-    pins::Pins,
-    sys::Kernel,
-};
+use super::{PIN_DIRECTORY, pins::Pins, sys::Kernel};
 use crate::{
     CardEntry, CardForeign, CardRequest, CardState, Placed, Removed, Result, chaos::Faults,
 };

@@ -1,10 +1,4 @@
-use super::{
-    Cards,
-    found::Found,
-    hook::Hooked,
-    load::Loaded,
-    pins::CardPins,
-};
+use super::{Cards, found::Found, hook::Hooked, load::Loaded, pins::CardPins};
 use crate::{
     CardActual, CardForeign, CardRequest, CardState, CardStep, Errno, Error, LinkName, Object,
     Placed, Removed, Result,
@@ -51,7 +45,8 @@ impl Cards {
             // It has seen its last packet, and its pins stand where those of the new one stood.
             let old = Found { pins: next, ..old };
             before = Some(self.removed(&old, self.last_contents(&old))?);
-            self.unpin(&old.pins)?;
+            // The change is made. What is left here is also removed by the next change and the next start.
+            let _ = self.unpin(&old.pins);
         }
         Ok(Placed { state, before })
     }
@@ -104,28 +99,29 @@ impl Cards {
 
     /// Asks the kernel whether the card runs the new program, and makes its pins those of the card.
     fn confirm(&self, link: &LinkName, new: &Loaded, next: &CardPins) -> Result<CardState> {
-        let read_back = |found: String| {
-            Err(refused(link, CardStep::ReadBack, Errno::EIO, Some(found)))
-        };
+        let read_back =
+            |found: String| Err(refused(link, CardStep::ReadBack, Errno::EIO, Some(found)));
         let faulty = self.kernel.check("read_back").is_err();
         match self.actual(link, &new.about, new.id)? {
             _ if faulty => return read_back("made to fail".into()),
             CardActual::OnCard | CardActual::Emulated => {}
             other => return read_back(other.to_string()),
         }
-        let place = CardPins::of(&self.pins, link.ifindex);
         next.write_about(&self.kernel, &new.about)
             .map_err(at(&next.0, "note what is pinned here"))?;
+        let found = self.found_at(link.ifindex, next.clone())?;
+        let Some(found) = found else {
+            return read_back("the pins of the program are gone".into());
+        };
+        let state = self.state_of(&found)?;
+        let place = CardPins::of(&self.pins, link.ifindex);
         let failed = || at(&place.0, "put the new pins into place");
         if place.0.is_dir() {
             self.kernel.exchange(&next.0, &place.0).map_err(failed())?;
         } else {
             self.kernel.rename(&next.0, &place.0).map_err(failed())?;
         }
-        match self.found(link.ifindex)? {
-            Some(found) => self.state_of(&found),
-            None => Err(at(&place.0, "find the new pins")(Errno::ENOENT)),
-        }
+        Ok(state)
     }
 
     fn put_back(

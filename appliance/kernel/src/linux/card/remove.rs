@@ -1,4 +1,4 @@
-use super::{Cards, CardOptions, pins, place::hooked_of};
+use super::{CardOptions, Cards, pins, place::hooked_of};
 use crate::{Error, Removed, Result, linux::pins::at};
 use std::path::Path;
 

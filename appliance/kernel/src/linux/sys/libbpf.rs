@@ -45,7 +45,9 @@ fn collect(_: PrintLevel, text: String) {
 /// What libbpf said since it was asked last. Left alone, it would write to the standard error.
 fn said() -> String {
     static QUIET: Once = Once::new();
-    QUIET.call_once(|| drop(set_print(Some((PrintLevel::Warn, collect)))));
+    QUIET.call_once(|| {
+        set_print(Some((PrintLevel::Warn, collect)));
+    });
     SAID.take().join("; ")
 }
 
@@ -68,7 +70,8 @@ impl Kernel {
             let Some((_, fd)) = load.maps.iter().find(|(known, _)| *known == name) else {
                 return Err(CardLoadError::Object(format!("has the unknown map {name}")));
             };
-            map.reuse_fd(*fd).map_err(|error| broken(format!("cannot use map {name} ({error})")))?;
+            map.reuse_fd(*fd)
+                .map_err(|error| broken(format!("cannot use map {name} ({error})")))?;
         }
         // Lives until the object is loaded or dropped.
         let mut log = vec![0u8; LOG_BYTES];

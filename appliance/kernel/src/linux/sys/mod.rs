@@ -14,7 +14,7 @@ pub(super) use libbpf::{CardLoad, CardLoadError};
 pub(super) use link::LinkInfo;
 pub(super) use map::{MapInfo, MapSpec};
 pub(super) use mapping::Mapping;
-pub(super) use program::{ProgramInfo, ProgramSpec, TestRun};
+pub(super) use program::{ProgramSpec, TestRun};
 
 use crate::chaos::Faults;
 use nix::errno::Errno;
