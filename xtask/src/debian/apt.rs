@@ -17,7 +17,8 @@ pub(crate) struct PrivateApt {
 }
 
 impl PrivateApt {
-    /// In the folder `.cache/apt/NAME`, with the current lists of the suites.
+    /// In the folder `.cache/apt/NAME`, with the current lists of the suites. Where several have a package, the last of
+    /// them is preferred.
     ///
     /// # Errors
     /// When the mirror has no such suite, or cannot be reached.
@@ -31,6 +32,10 @@ impl PrivateApt {
             .collect();
         fs::write(folder.join("sources.list"), sources)?;
         fs::write(folder.join("status"), "")?;
+        if let Some(preferred) = suites.last() {
+            let configuration = format!("APT::Default-Release \"{preferred}\";\n");
+            fs::write(folder.join("apt.conf"), configuration)?;
+        }
         let apt = PrivateApt { folder };
         run::output(apt.command("apt-get").arg("update"))?;
         Ok(apt)
@@ -96,6 +101,7 @@ impl PrivateApt {
         for option in options {
             command.arg("-o").arg(option);
         }
+        command.arg("-c").arg(self.folder.join("apt.conf"));
         command.current_dir(&self.folder);
         command
     }

@@ -96,7 +96,7 @@ fn executables(messages: &str) -> Vec<PathBuf> {
 /// Runs one binary after the other, under the headings that cargo prints. In the guest nothing is done side by side: there is
 /// one bus of simulated devices, and often one processor.
 fn script(binaries: &[PathBuf], long: bool, filter: Option<&str>) -> String {
-    let mut script = "export SLUICE_VM=1 RUST_BACKTRACE=1\n".to_owned();
+    let mut script = "export SLUICE_VM=1\n".to_owned();
     if long {
         script += "export SLUICE_TEST_LONG=1\n";
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::kernel::{Kernel, Packages, SUITES};
+use super::kernel::{Kernel, Packages};
 use super::root::Root;
 use super::{initramfs, netdevsim, vmlinux};
 use crate::debian::{self, PrivateApt};
@@ -28,7 +28,7 @@ impl Files {
     pub(super) fn prepare(kernel: Kernel) -> Result<Self> {
         let folder = kernel.folder();
         fs::create_dir_all(paths::cache().join("vm"))?;
-        let lock = File::create(folder.with_extension("lock"))?;
+        let lock = File::create(beside(&folder, "lock"))?;
         lock.lock().context("cannot lock the virtual machine's files")?;
         let release = match kept(&folder) {
             Some(release) => release,
@@ -51,6 +51,14 @@ fn kept(folder: &Path) -> Option<String> {
     (version == VERSION).then(|| release.to_owned())
 }
 
+/// `6.12-unfinished` of `6.12`: an extension would replace the end of the number.
+fn beside(folder: &Path, word: &str) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push("-");
+    name.push(word);
+    name.into()
+}
+
 /// In a folder beside, so that an interruption leaves nothing that looks whole.
 fn make(kernel: Kernel, folder: &Path) -> Result<String> {
     let started = Instant::now();
@@ -58,14 +66,15 @@ fn make(kernel: Kernel, folder: &Path) -> Result<String> {
         "making the virtual machine's kernel {} and its root: once, some minutes",
         kernel.series()
     );
-    let unfinished = folder.with_extension("unfinished");
+    let unfinished = beside(folder, "unfinished");
     for stale in [folder, &unfinished] {
         if stale.exists() {
             fs::remove_dir_all(stale)
                 .with_context(|| format!("cannot remove {}", stale.display()))?;
         }
     }
-    let apt = PrivateApt::create(&format!("vm-{}", kernel.series()), &debian::mirror()?, &SUITES)?;
+    let name = format!("vm-{}", kernel.series());
+    let apt = PrivateApt::create(&name, &debian::mirror()?, kernel.suites())?;
     let packages = Packages::newest(kernel, &apt)?;
     let root = Root::create(&unfinished, &apt, &[packages.image(), packages.headers()])?;
     netdevsim::build(&root, &apt, &packages)?;

@@ -8,9 +8,6 @@ use clap::ValueEnum;
 use crate::debian::{self, PrivateApt};
 use crate::paths;
 
-/// Where the tools of the guest come from, and the older kernel.
-pub(super) const SUITES: [&str; 2] = ["trixie", "trixie-backports"];
-
 /// A series of kernels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kernel {
@@ -28,6 +25,14 @@ impl Kernel {
         match self {
             Kernel::Stable => "6.12",
             Kernel::Backports => "7.2",
+        }
+    }
+
+    /// Where the kernel and the guest's tools come from.
+    pub(super) fn suites(self) -> &'static [&'static str] {
+        match self {
+            Kernel::Stable => &["trixie"],
+            Kernel::Backports => &["trixie", "trixie-backports"],
         }
     }
 
@@ -53,8 +58,8 @@ impl Packages {
         let images = apt.names(&format!("linux-image-{}.", kernel.series()))?;
         Self::choose(&source, &apt.madison(&source)?, &images).with_context(|| {
             format!(
-                "Debian's {} have no kernel {} with its source any more",
-                SUITES.join(" and "),
+                "Debian has in {} no kernel {} with its source any more",
+                kernel.suites().join(" and "),
                 kernel.series()
             )
         })

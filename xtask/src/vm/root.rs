@@ -9,10 +9,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::debian::PrivateApt;
-use crate::run;
+use crate::{run, setup};
 
 /// What the guest is made of, besides the kernel.
 const PACKAGES: &[&str] = &[
@@ -97,16 +97,23 @@ impl Root {
         self.folder.join(inside)
     }
 
-    /// Runs a shell script inside, with `arguments` as `$1`, `$2` and so on; returns what it printed.
-    pub(super) fn script(&self, script: &str, arguments: &[&str]) -> Result<String> {
+    /// Runs a shell script inside, with `arguments` as `$1`, `$2` and so on.
+    pub(super) fn script(&self, script: &str, arguments: &[&str]) -> Result<()> {
         let mut command = Command::new("unshare");
-        if !nix_is_root() {
+        if !setup::is_root() {
             command.args(["--user", "--map-root-user"]);
         }
-        // /dev/null must be there; the mount is gone with the namespace.
+        // /dev/null must be there, and objtool reads /proc; the mounts are gone with the namespace.
         command.args(["--mount", "sh", "-ec", ENTER, "enter"]).arg(&self.folder);
         command.args(["/bin/sh", "-ec", script, "script"]).args(arguments);
-        run::output(&mut command)
+        let output = command.output().context("cannot start unshare")?;
+        if !output.status.success() {
+            let complaints = String::from_utf8_lossy(&output.stderr);
+            let lines: Vec<&str> = complaints.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(COMPLAINTS)..).unwrap_or_default();
+            bail!("a script in the guest's root ended with {}: {}", output.status, last.join("\n"));
+        }
+        Ok(())
     }
 
     /// The file in the root that has this name.
@@ -116,12 +123,11 @@ impl Root {
     }
 }
 
+/// How many lines of a failed script's complaints are shown.
+const COMPLAINTS: usize = 10;
+
 const ENTER: &str = "\
     root=$1; shift
     mount --rbind /dev \"$root/dev\"
+    mount --rbind /proc \"$root/proc\"
     exec chroot \"$root\" /usr/bin/env -i PATH=/usr/sbin:/usr/bin HOME=/root LC_ALL=C \"$@\"";
-
-/// Whether namespaces can be made without one of users around them.
-fn nix_is_root() -> bool {
-    crate::setup::is_root()
-}
