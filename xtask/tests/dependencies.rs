@@ -14,7 +14,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sluice-kernel", &["sluice-datapath"]),
     ("sluice-planner", &["sluice-datapath", "sluice-model"]),
     ("sluice-appliance", &["sluice-datapath", "sluice-model", "sluice-kernel", "sluice-planner"]),
-    ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model"]),
+    ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model", "sluice-netdevsim"]),
+    ("sluice-netdevsim", &[]),
+    ("sluice-vm-tests", &["sluice-datapath", "sluice-kernel", "sluice-netdevsim"]),
     ("xtask", &[]),
 ];
 
