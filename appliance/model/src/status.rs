@@ -6,7 +6,10 @@ mod prefilter;
 mod service;
 
 pub use condition::{Condition, ConditionStatus};
-pub use gateway::{ActualAttach, GatewayStatus, LinkStatus, Placement, StageStatus};
+pub use crate::placement::Placement;
+pub use gateway::{
+    ActualAttach, GatewayStatus, LeftOut, LinkStatus, NotChosen, StageStatus, TableShare,
+};
 pub use prefilter::{PrefilterAction, PrefilterStatus, PrefixCount, PrefixHits, TopPrefix};
 pub use service::{BackendStatus, HealthState, NextHop, ServiceStatus};
 
