@@ -2,7 +2,15 @@
 
 use crate::{LoadError, Profile};
 
-const SHIPPED: &[(&str, &str)] = &[];
+const SHIPPED: &[(&str, &str)] = &[
+    ("netdevsim-6.12", include_str!("../shipped/netdevsim-6.12.json")),
+    ("netdevsim-7.2", include_str!("../shipped/netdevsim-7.2.json")),
+    ("veth", include_str!("../shipped/veth.json")),
+    ("virtio", include_str!("../shipped/virtio.json")),
+    ("nfp", include_str!("../shipped/nfp.json")),
+    ("mlx5", include_str!("../shipped/mlx5.json")),
+    ("ice", include_str!("../shipped/ice.json")),
+];
 
 /// Their names.
 pub fn names() -> impl Iterator<Item = &'static str> {
