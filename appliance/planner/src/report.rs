@@ -81,7 +81,7 @@ impl fmt::Display for Report {
         }
         for link in &self.links {
             writeln!(f, "{}:", link.name)?;
-            for StageStatus { stage, placement, reason } in &link.stages {
+            for StageStatus { stage, placement, reason, .. } in &link.stages {
                 let place = placement.map_or("nowhere", |placement| placement.as_str());
                 writeln!(f, "  {stage:<10} {place:<17} {reason}")?;
             }

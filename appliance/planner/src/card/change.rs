@@ -47,10 +47,8 @@ impl CardChange {
             if judged.services_pause {
                 flags &= !CardFlags::SERVICE;
             }
-            set(&mut change.withdraw, family, &mut settings, CardSettings {
-                flags: CardFlags(flags),
-                ..settings[family]
-            });
+            let paused = CardSettings { flags: CardFlags(flags), ..settings[family] };
+            set(&mut change.withdraw, family, &mut settings, paused);
         }
         let gone = |(name, image): &(&_, &CardServiceImage)| new.services.get(*name) != Some(*image);
         for (_, image) in old.services.iter().filter(gone) {

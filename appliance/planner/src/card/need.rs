@@ -30,17 +30,17 @@ const fn instructions(stages: CardStages) -> u64 {
 
 /// How many entries of each table a card takes. A table of a choosable size never gets more than its own limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Room(BTreeMap<CardTable, u32>);
+pub(crate) struct Room(BTreeMap<CardTable, u32>);
 
 impl Room {
     /// Room of a table; none if the card takes no such table.
     #[must_use]
-    pub fn of(&self, table: CardTable) -> u32 {
+    pub(crate) fn of(&self, table: CardTable) -> u32 {
         self.0.get(&table).copied().unwrap_or(0)
     }
 
     /// A table cannot be larger than this: a card refused more.
-    pub fn limit(&mut self, table: CardTable, entries: u32) {
+    pub(crate) fn limit(&mut self, table: CardTable, entries: u32) {
         if let Some(room) = self.0.get_mut(&table) {
             *room = (*room).min(entries);
         }
@@ -76,24 +76,22 @@ fn hooks(profile: &Profile, link: &str, hook: Hook) -> Result<(), Obstacle> {
         Hook::Xdp => "XDP programs",
         Hook::ClsBpf => "tc programs",
     };
+    let another = || format!("a card that runs {what}, such as nfp");
     if hook == Hook::ClsBpf {
-        let switch = profile.finding(Capability::Tc(TcFeature::HwTcOffload));
         let skip = profile.finding(Capability::Tc(TcFeature::ClsBpfSkipSw));
-        if switch.verdict == Verdict::No && !skip.holds() {
-            let remedy = format!("ethtool -K {link} hw-tc-offload on");
-            return Err(Obstacle::of("tc offload is off", &switch).or_changed_by(remedy));
-        }
+        let is_off = skip.remedy.as_ref().is_some_and(|remedy| remedy.contains("hw-tc-offload"));
         if skip.verdict == Verdict::No {
-            return Err(Obstacle::of("the card takes no tc programs", &skip)
-                .or_changed_by(format!("a card that runs {what}, such as nfp")));
+            let reason =
+                if is_off { "tc offload is off" } else { "the card takes no tc programs" };
+            return Err(Obstacle::of(reason, &skip).of_link(link).or_changed_by(another()));
         }
     }
     let finding = profile.program_offload(hook);
-    let another = || format!("a card that runs {what}, such as nfp");
     match &finding.verdict {
         Verdict::Yes | Verdict::Partly(_) => Ok(()),
         Verdict::No => {
-            Err(Obstacle::of(format!("the card runs no {what}"), &finding).or_changed_by(another()))
+            let obstacle = Obstacle::of(format!("the card runs no {what}"), &finding);
+            Err(obstacle.of_link(link).or_changed_by(another()))
         }
         Verdict::Claimed => Err(Obstacle::of(
             format!("the driver claims to run {what} on the card, but no trial confirmed it"),

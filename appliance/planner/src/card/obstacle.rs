@@ -52,6 +52,13 @@ impl Obstacle {
         self
     }
 
+    /// Names the link where a profile can only say `LINK`.
+    #[must_use]
+    pub fn of_link(mut self, link: &str) -> Self {
+        self.change = self.change.map(|change| change.replace("LINK", link));
+        self
+    }
+
     /// As the status of a stage tells it.
     #[must_use]
     pub fn at(self, placement: Placement) -> NotChosen {

@@ -68,17 +68,18 @@ impl Forest {
         let mut nodes: Vec<_> = rules.iter().map(node).collect();
         let mut around: Vec<usize> = Vec::new();
         for index in 0..=nodes.len() {
-            let inside = |outer: &usize| {
-                nodes.get(index).is_some_and(|node| nodes[*outer].prefix.contains(&node.prefix))
-            };
-            while let Some(outer) = around.last().copied().filter(|outer| !inside(outer)) {
+            while let Some(&outer) = around.last() {
+                let next = nodes.get(index).map(|node| node.prefix);
+                if next.is_some_and(|next| nodes[outer].prefix.contains(&next)) {
+                    break;
+                }
                 around.pop();
                 nodes[outer].end = index as u32;
                 let adds = if nodes[outer].deny { nodes[outer].needs } else { 1 };
-                if let Some(parent) = around.last().map(|parent| &mut nodes[*parent])
-                    && parent.deny
+                if let Some(&parent) = around.last()
+                    && nodes[parent].deny
                 {
-                    parent.needs += adds;
+                    nodes[parent].needs += adds;
                 }
             }
             around.push(index);

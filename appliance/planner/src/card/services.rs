@@ -58,6 +58,23 @@ pub(crate) struct Eligible {
     backends: BTreeMap<u32, CardBackend>,
 }
 
+impl Eligible {
+    /// The family of its address, as an index.
+    pub(crate) const fn family(&self) -> usize {
+        self.key.family()
+    }
+
+    /// Slots that it needs.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Backends that it needs.
+    pub(crate) fn backends(&self) -> usize {
+        self.backends.len()
+    }
+}
+
 /// Services that were chosen, and why the others were not.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChosenServices {
