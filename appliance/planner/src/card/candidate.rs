@@ -33,6 +33,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) ineligible: &'a [LeftOut],
     /// How many services there are.
     pub(crate) services: usize,
+    /// Some of them are not there only because their slots are moving: the program waits for them.
+    pub(crate) is_settling: bool,
     /// Constants of the host's program: which flows it tells user space of.
     pub(crate) sampled: Option<u32>,
     pub(crate) heat: &'a Heat,
@@ -49,6 +51,8 @@ pub(crate) struct Candidate {
     service: f64,
     prefilter_share: Vec<TableShare>,
     service_share: Vec<TableShare>,
+    /// The program is there, and services that it could deliver are moving.
+    waits: bool,
 }
 
 impl Candidate {
@@ -122,6 +126,7 @@ impl Candidate {
             service: services.value,
             prefilter_share,
             service_share,
+            waits: offer.is_settling && offer.held.program == Some(program),
         }
     }
 
@@ -129,7 +134,7 @@ impl Candidate {
     pub(crate) fn serves(&self, stage: Stage) -> bool {
         match stage {
             Stage::Prefilter => self.contents.prefixes.iter().any(|prefixes| !prefixes.is_empty()),
-            Stage::Service => !self.contents.services.is_empty(),
+            Stage::Service => !self.contents.services.is_empty() || self.waits,
             Stage::Nat => false,
         }
     }

@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
-use sluice_datapath::abi::{CardFlags, CardSettings};
+use sluice_datapath::abi::{CardBackend, CardFlags, CardSettings, CardSlot};
 
 use super::{
     contents::CardContents,
@@ -61,8 +61,10 @@ impl CardChange {
         for (family, judged) in families.iter().enumerate() {
             judged.add(family, &mut change.add, &mut settings, new);
         }
-        for image in new.services.iter().filter(|(name, image)| old.services.get(*name) != Some(*image)) {
-            add_service(&mut change.add, image.1, old);
+        let stood = Stood::of(old);
+        let comes = |(name, image): &(&_, &CardServiceImage)| old.services.get(*name) != Some(*image);
+        for (_, image) in new.services.iter().filter(comes) {
+            add_service(&mut change.add, image, &stood);
         }
         for family in [0, 1] {
             set(&mut change.add, family, &mut settings, new.settings[family]);
@@ -160,11 +162,32 @@ impl<'a> Family<'a> {
     }
 }
 
-fn add_service(steps: &mut Vec<CardStep>, image: &CardServiceImage, old: &CardContents) {
-    let known: BTreeMap<_, _> =
-        old.services.values().flat_map(|image| image.backends.iter()).collect();
+/// What stood in the arrays.
+struct Stood<'a> {
+    backends: BTreeMap<u32, &'a CardBackend>,
+    /// Slots of each service by the first.
+    slots: BTreeMap<u32, &'a [CardSlot]>,
+}
+
+impl<'a> Stood<'a> {
+    fn of(old: &'a CardContents) -> Self {
+        let images = || old.services.values();
+        let backends = images().flat_map(|image| &image.backends);
+        Self {
+            backends: backends.map(|(number, backend)| (*number, backend)).collect(),
+            slots: images().map(|image| (image.entry.base, &*image.slots)).collect(),
+        }
+    }
+
+    fn slot(&self, index: u32) -> Option<&CardSlot> {
+        let (base, slots) = self.slots.range(..=index).next_back()?;
+        slots.get((index - base) as usize)
+    }
+}
+
+fn add_service(steps: &mut Vec<CardStep>, image: &CardServiceImage, stood: &Stood) {
     for (number, backend) in &image.backends {
-        let before = known.get(number).copied();
+        let before = stood.backends.get(number).copied();
         if before.is_none_or(|before| before.backend != backend.backend) {
             steps.push(CardStep::add(CardEntry::Sent(*number)));
         }
@@ -173,11 +196,8 @@ fn add_service(steps: &mut Vec<CardStep>, image: &CardServiceImage, old: &CardCo
             steps.push(CardStep::Put { entry: CardEntry::Backend(*number, *backend), before });
         }
     }
-    let was = old.services.values().find(|old| old.entry.service == image.entry.service);
-    let was = was.filter(|was| was.entry.base == image.entry.base);
     for (index, slot) in (image.entry.base..).zip(image.slots.iter()) {
-        let place = (index - image.entry.base) as usize;
-        let before = was.and_then(|was| was.slots.get(place));
+        let before = stood.slot(index);
         if before != Some(slot) {
             let before = before.map(|before| CardEntry::Slot(index, *before));
             steps.push(CardStep::Put { entry: CardEntry::Slot(index, *slot), before });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sluice_datapath::abi::CardTable;
 use sluice_model::{
     Link, Offload, Policy, Stage,
     status::{NotChosen, Placement},
@@ -41,7 +42,7 @@ impl Question<'_> {
     /// Chooses; `minding` the refusals of the card, or as if it had not refused anything.
     pub(crate) fn choose(&self, minding: bool) -> Choice {
         let mut obstacles = BTreeMap::new();
-        let mut candidates = Vec::new();
+        let mut weighed = Weighed::default();
         let profile = self.facts.and_then(|facts| facts.profile.as_deref());
         for hook in Hook::ALL.iter().copied() {
             for stage in Stage::ALL {
@@ -53,13 +54,13 @@ impl Question<'_> {
             for stages in CardStages::ALL {
                 let of = Stage::ALL.into_iter().filter(|stage| stages.has(*stage));
                 if of.clone().all(|stage| !obstacles.contains_key(&(stage, hook))) {
-                    self.consider(CardProgram { hook, stages }, profile, &mut candidates, &mut obstacles);
+                    self.consider(CardProgram { hook, stages }, profile, &mut weighed, &mut obstacles);
                 }
             }
         }
-        let best = self.best(candidates);
+        let best = self.best(std::mem::take(&mut weighed.candidates));
         if let (Some(best), Some(profile)) = (&best, profile) {
-            self.lost(best, profile, &mut obstacles);
+            lost(best, profile, &weighed, &mut obstacles);
         }
         Choice { best, obstacles }
     }
@@ -68,16 +69,19 @@ impl Question<'_> {
         &self,
         program: CardProgram,
         profile: &Profile,
-        candidates: &mut Vec<Candidate>,
+        weighed: &mut Weighed,
         obstacles: &mut BTreeMap<(Stage, Hook), Obstacle>,
     ) {
         let CardProgram { hook, stages } = program;
         let room = need::room(profile, self.link.name.as_str(), program);
-        let mut room = match room {
-            Ok(room) => room,
-            Err(obstacle) => {
-                // What is in the way of both in one program is told of the one that is left out.
-                obstacles.extend(single(stages).map(|stage| ((stage, hook), obstacle)));
+        let mut room = match (room, single(stages)) {
+            (Ok(room), _) => room,
+            (Err(obstacle), Some(stage)) => {
+                obstacles.entry((stage, hook)).or_insert(obstacle);
+                return;
+            }
+            (Err(obstacle), None) => {
+                weighed.against_both.insert(hook, obstacle);
                 return;
             }
         };
@@ -85,11 +89,20 @@ impl Question<'_> {
             room.limit(*table, *entries);
         }
         let candidate = Candidate::of(program, &room, &self.offer);
-        let serves = |stage: &Stage| candidate.serves(*stage);
-        if Stage::ALL.into_iter().filter(|stage| stages.has(*stage)).all(|stage| serves(&stage)) {
-            candidates.push(candidate);
-        } else if let Some(stage) = single(stages) {
-            obstacles.insert((stage, hook), nothing_to_hold(stage, &candidate, profile));
+        let of = Stage::ALL.into_iter().filter(|stage| stages.has(*stage));
+        let (busy, idle): (Vec<_>, Vec<_>) = of.partition(|stage| candidate.serves(*stage));
+        for stage in &idle {
+            // A larger program knows better what is in the way: it has what services need.
+            if !busy.is_empty() || single(stages).is_some() {
+                let obstacle = || nothing_to_hold(*stage, &candidate, profile);
+                obstacles.entry((*stage, hook)).or_insert_with(obstacle);
+            }
+        }
+        for stage in busy.iter().filter(|_| single(stages).is_some()) {
+            weighed.values.insert((*stage, hook), candidate.value(*stage));
+        }
+        if idle.is_empty() {
+            weighed.candidates.push(candidate);
         }
     }
 
@@ -135,6 +148,12 @@ impl Question<'_> {
         };
         if let Some(refusal) = facts.refused.get(&hook).filter(|_| minding) {
             return Some(refusal.obstacle());
+        }
+        if stage == Stage::Service && hook == Hook::ClsBpf {
+            let program = CardProgram { hook, stages: CardStages::Service };
+            return Some(need::room(profile, link.as_str(), program).err().unwrap_or_else(|| {
+                Obstacle::new("no tc program of this version puts packets into tunnels")
+            }));
         }
         need::exclusion(profile, placement, host).map(|obstacle| {
             let other = if host == Placement::HostXdp { "generic" } else { "native" };
@@ -196,35 +215,6 @@ impl Question<'_> {
         candidates.into_iter().max_by(order)
     }
 
-    /// Why the places that lost against the best did.
-    fn lost(
-        &self,
-        best: &Candidate,
-        profile: &Profile,
-        obstacles: &mut BTreeMap<(Stage, Hook), Obstacle>,
-    ) {
-        let CardProgram { hook: taken, stages } = best.program;
-        for hook in Hook::ALL.iter().copied() {
-            for stage in Stage::ALL {
-                if hook == taken && stages.has(stage) {
-                    // What kept it out of a larger program no longer matters.
-                    obstacles.remove(&(stage, hook));
-                    continue;
-                }
-                let obstacle = if hook == taken {
-                    let (other, rate) = (stages.as_str(), best.worth(self.offer.held));
-                    Obstacle::new(format!(
-                        "the card runs the program for {other}, which takes more off the host"
-                    ))
-                    .shown_by(format!("{} there", packets(rate)))
-                } else {
-                    need::taken(profile, taken)
-                };
-                obstacles.entry((stage, hook)).or_insert(obstacle);
-            }
-        }
-    }
-
     /// For all places on the card that a stage is not in, why.
     pub(crate) fn not_chosen(&self, stage: Stage, choice: &Choice) -> Vec<NotChosen> {
         let is_chosen = |hook: Hook| {
@@ -242,6 +232,57 @@ impl Question<'_> {
     }
 }
 
+/// What was found out about programs.
+#[derive(Default)]
+struct Weighed {
+    candidates: Vec<Candidate>,
+    /// Packets per second that a stage alone would take off the host.
+    values: BTreeMap<(Stage, Hook), f64>,
+    /// What is in the way of both stages in one program.
+    against_both: BTreeMap<Hook, Obstacle>,
+}
+
+/// Why the places that lost against the best did.
+fn lost(
+    best: &Candidate,
+    profile: &Profile,
+    weighed: &Weighed,
+    obstacles: &mut BTreeMap<(Stage, Hook), Obstacle>,
+) {
+    let CardProgram { hook: taken, stages } = best.program;
+    for hook in Hook::ALL.iter().copied() {
+        for stage in Stage::ALL {
+            if hook == taken && stages.has(stage) {
+                // What kept it out of another program no longer matters.
+                obstacles.remove(&(stage, hook));
+            } else {
+                obstacles.entry((stage, hook)).or_insert_with(|| match hook == taken {
+                    false => need::taken(profile, taken),
+                    true => beaten(best, stage, weighed),
+                });
+            }
+        }
+    }
+}
+
+/// A stage whose program is taken by another one.
+fn beaten(best: &Candidate, stage: Stage, weighed: &Weighed) -> Obstacle {
+    let CardProgram { hook, stages } = best.program;
+    let against = weighed.against_both.get(&hook);
+    let why = against.map_or("the card runs one program", |obstacle| obstacle.reason.as_str());
+    let there: f64 = Stage::ALL.into_iter().map(|stage| best.value(stage)).sum();
+    let here = weighed.values.get(&(stage, hook)).copied().unwrap_or(0.0);
+    let (there, here) = (packets(there), packets(here));
+    let reason = format!(
+        "{why}; that of {} takes {there} off the host, this one {here}, and a change must gain a fifth",
+        stages.as_str()
+    );
+    let evidence = against.and_then(|obstacle| obstacle.evidence.clone());
+    let change = against.and_then(|obstacle| obstacle.change.clone());
+    Obstacle { reason, evidence, change }
+        .or_changed_by(format!("a pin of {stage}: policy: prefer"))
+}
+
 /// A stage alone in its program.
 const fn single(stages: CardStages) -> Option<Stage> {
     match stages {
@@ -257,19 +298,23 @@ fn nothing_to_hold(stage: Stage, candidate: &Candidate, profile: &Profile) -> Ob
     let Some(most) = groups.max_by_key(|group| group.entries) else {
         return Obstacle::new("nothing of it could be on the card");
     };
-    let (what, examples) = match stage {
-        Stage::Prefilter => ("no prefix can be on the card", &most.examples),
-        _ => ("no service can be on the card", &most.examples),
+    let what = match stage {
+        Stage::Prefilter => "no prefix can be on the card",
+        _ => "no service can be on the card",
     };
-    let example = examples.first().map_or(String::new(), |name| format!(" of {name}"));
-    let obstacle = Obstacle::new(format!("{what}:{example} {}", most.reason));
+    let example = most.examples.first().map_or(String::new(), |name| format!(", such as {name}"));
+    let obstacle = Obstacle::new(format!("{what}{example}: {}", most.reason));
     if most.reason.contains("the card took") {
-        let table = sluice_datapath::abi::CardTable::Slots;
-        return obstacle
-            .shown_by(need::table_evidence(profile, table))
-            .changed_by("a card with larger tables, or fewer backends of more equal weight");
+        obstacle
+            .shown_by(need::table_evidence(profile, CardTable::Slots))
+            .changed_by("a card with larger tables, or fewer backends of more equal weight")
+    } else if most.reason.starts_with("the card holds") {
+        obstacle
+            .shown_by(need::table_evidence(profile, CardTable::Prefixes4))
+            .changed_by("fewer prefixes, or a card with larger tables")
+    } else {
+        obstacle
     }
-    obstacle
 }
 
 /// Prefixes could be flow rules; no version does that.

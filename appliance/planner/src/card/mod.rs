@@ -10,8 +10,8 @@
 //! | [`heat`] | packets per second of services and prefixes |
 //! | [`prefixes`] | which prefixes are on the card: by heat, closed under what the host lets through |
 //! | [`services`] | which services are, by heat |
-//! | [`need`] | what the programs need, held against a profile |
-//! | [`candidate`], [`choose`] | what each program would hold and be worth; which one is taken |
+//! | `need` | what the programs need, held against a profile |
+//! | `candidate`, `choose` | what each program would hold and be worth; which one is taken |
 //! | [`change`] | the order of the writes |
 
 mod candidate;
@@ -24,6 +24,7 @@ mod need;
 mod obstacle;
 mod plan;
 pub mod prefixes;
+mod report;
 pub mod services;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -38,6 +39,7 @@ pub use heat::{Heat, HeatMeter};
 pub use obstacle::Obstacle;
 pub use plan::{CardPlan, CardStage, Cards, CardsPlan, plan_cards};
 pub use prefixes::Forest;
+pub use report::{CardReport, CardsReport};
 pub use services::CardServiceImage;
 
 /// What is known of the card of a link.

@@ -15,7 +15,7 @@ use super::{
     choose::{Choice, Question, packets},
     contents::{CardContents, placement_of},
     heat::Heat,
-    services::{Eligible, Judged, judge},
+    services::{Eligible, Judged, MOVING, judge},
 };
 use crate::{
     Error, Facts, LinkPlacement, Plan, SlotWords, Step, Write, settings, stages::other_place,
@@ -101,6 +101,7 @@ pub fn plan_cards(asked: &Cards) -> CardsPlan {
         let card = asked.cards.get(name);
         let held = card.map_or(&no_contents, |card| &card.held);
         let services = eligible.len() + ineligible.len();
+        let is_settling = ineligible.iter().any(|(_, why)| why == MOVING);
         let ineligible = grouped(ineligible);
         let question = Question {
             link,
@@ -112,6 +113,7 @@ pub fn plan_cards(asked: &Cards) -> CardsPlan {
                 eligible: &eligible,
                 ineligible: &ineligible,
                 services,
+                is_settling,
                 sampled: sampled(gateway),
                 heat: asked.heat,
                 held,

@@ -19,6 +19,8 @@ use super::{
 };
 use crate::stages::service::{backend::table_address, state::ServiceState};
 
+/// Why a service is not on a card while its slots are moving.
+pub(crate) const MOVING: &str = "its slots are moving: the flows are remembered on the host";
 /// Names that are told of a group of services.
 const EXAMPLES: usize = 3;
 
@@ -113,7 +115,7 @@ pub(crate) fn judge(
         return Err("it has allowedSources, which the card does not check".into());
     }
     if state.moving > 0 {
-        return Err("its slots are moving: the flows are remembered on the host".into());
+        return Err(MOVING.into());
     }
     let record = state.record.ok_or("its record is not known yet")?;
     if record.flags.has(ServiceFlags::REFUSE) {
@@ -122,7 +124,7 @@ pub(crate) fn judge(
     let base = state.slots.base;
     let slots: Vec<Slot> = (0..state.slot_count()).map(|i| slot(base + i)).collect();
     if slots.iter().any(|slot| slot.is_moving()) {
-        return Err("its slots are moving: the flows are remembered on the host".into());
+        return Err(MOVING.into());
     }
     let used: BTreeSet<u32> =
         slots.iter().map(|slot| slot.now).filter(|&id| id != NO_BACKEND).collect();
