@@ -5,8 +5,8 @@ mod gateway;
 mod prefilter;
 mod service;
 
-pub use condition::{Condition, ConditionStatus};
 pub use crate::placement::Placement;
+pub use condition::{Condition, ConditionStatus};
 pub use gateway::{
     ActualAttach, GatewayStatus, LeftOut, LinkStatus, NotChosen, StageStatus, TableShare,
 };

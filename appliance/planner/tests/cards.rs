@@ -213,8 +213,11 @@ impl Config {
         let services: BTreeMap<u8, &ServiceCase> =
             self.services.iter().map(|service| (service.number, service)).collect();
         for (number, service) in services {
-            let members: BTreeMap<u8, (u16, bool)> =
-                service.backends.iter().map(|(host, weight, off)| (*host, (*weight, *off))).collect();
+            let members: BTreeMap<u8, (u16, bool)> = service
+                .backends
+                .iter()
+                .map(|(host, weight, off)| (*host, (*weight, *off)))
+                .collect();
             let backends: Vec<_> = members
                 .iter()
                 .map(|(host, (weight, off))| {
@@ -241,7 +244,8 @@ impl Config {
 
     fn measured(&self) -> Heat {
         let rates = || self.heat.iter().map(|rate| f64::from(*rate));
-        let services = (0..4).zip(rates()).map(|(number, rate)| (format!("s{number}").parse().unwrap(), rate));
+        let services =
+            (0..4).zip(rates()).map(|(number, rate)| (format!("s{number}").parse().unwrap(), rate));
         Heat::of(services, self.prefixes().keys().copied().zip(rates().skip(4)))
     }
 }

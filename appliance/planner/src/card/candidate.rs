@@ -65,9 +65,8 @@ impl Candidate {
             let has_any = program.stages.has(Stage::Prefilter);
             has_any.then(|| offer.forests[family].choose(size, held, offer.heat))
         });
-        let closed = [0, 1].map(|family| {
-            why_closed(family, &offer.forests[family], prefixes[family].as_ref())
-        });
+        let closed = [0, 1]
+            .map(|family| why_closed(family, &offer.forests[family], prefixes[family].as_ref()));
         let services = if program.stages.has(Stage::Service) {
             let size = |table| sizes.get(&table).copied().unwrap_or(0);
             let room = ServiceRoom {
@@ -221,7 +220,9 @@ fn sizes(program: CardProgram, room: &Room, offer: &Offer) -> BTreeMap<CardTable
         CardTable::Services4 => of_family(0),
         CardTable::Services6 => of_family(1),
         CardTable::Slots => offer.eligible.iter().map(Eligible::slots).sum(),
-        CardTable::Backends | CardTable::Sent => offer.eligible.iter().map(Eligible::backends).sum(),
+        CardTable::Backends | CardTable::Sent => {
+            offer.eligible.iter().map(Eligible::backends).sum()
+        }
         CardTable::Settings | CardTable::Counts => 0,
     };
     let tables: Vec<_> = program.stages.tables().collect();
@@ -250,7 +251,9 @@ fn sizes(program: CardProgram, room: &Room, offer: &Offer) -> BTreeMap<CardTable
 }
 
 /// Services that no card delivers, by reason.
-pub(crate) fn grouped(refused: impl IntoIterator<Item = (sluice_model::Name, String)>) -> Vec<LeftOut> {
+pub(crate) fn grouped(
+    refused: impl IntoIterator<Item = (sluice_model::Name, String)>,
+) -> Vec<LeftOut> {
     let mut groups = Grouped::default();
     for (name, why) in refused {
         groups.add(&name, &why);

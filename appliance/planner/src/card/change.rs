@@ -50,7 +50,8 @@ impl CardChange {
             let paused = CardSettings { flags: CardFlags(flags), ..settings[family] };
             set(&mut change.withdraw, family, &mut settings, paused);
         }
-        let gone = |(name, image): &(&_, &CardServiceImage)| new.services.get(*name) != Some(*image);
+        let gone =
+            |(name, image): &(&_, &CardServiceImage)| new.services.get(*name) != Some(*image);
         for (_, image) in old.services.iter().filter(gone) {
             change.withdraw.push(CardStep::Remove { entry: image.key.entry(image.entry) });
         }
@@ -62,7 +63,8 @@ impl CardChange {
             judged.add(family, &mut change.add, &mut settings, new);
         }
         let stood = Stood::of(old);
-        let comes = |(name, image): &(&_, &CardServiceImage)| old.services.get(*name) != Some(*image);
+        let comes =
+            |(name, image): &(&_, &CardServiceImage)| old.services.get(*name) != Some(*image);
         for (_, image) in new.services.iter().filter(comes) {
             add_service(&mut change.add, image, &stood);
         }
@@ -142,13 +144,13 @@ impl<'a> Family<'a> {
         if lengths_change || settings[family].sample_mask != wanted.sample_mask {
             let off = |flags: CardFlags, bits: u32| CardFlags(flags.0 & !bits);
             let bits = CardFlags::SERVICE | if lengths_change { CardFlags::PREFILTER } else { 0 };
-            let paused = CardSettings { flags: off(settings[family].flags, bits), ..settings[family] };
+            let paused =
+                CardSettings { flags: off(settings[family].flags, bits), ..settings[family] };
             set(steps, family, settings, paused);
             set(steps, family, settings, CardSettings { flags: paused.flags, ..wanted });
         }
-        let too_many = self.old.iter().filter(|(net, deny)| {
-            !**deny && self.new.get(*net) != Some(&false)
-        });
+        let too_many =
+            self.old.iter().filter(|(net, deny)| !**deny && self.new.get(*net) != Some(&false));
         for (net, _) in too_many {
             steps.push(CardStep::Remove { entry: CardEntry::prefix(net, false) });
         }

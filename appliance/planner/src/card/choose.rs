@@ -54,7 +54,12 @@ impl Question<'_> {
             for stages in CardStages::ALL {
                 let of = Stage::ALL.into_iter().filter(|stage| stages.has(*stage));
                 if of.clone().all(|stage| !obstacles.contains_key(&(stage, hook))) {
-                    self.consider(CardProgram { hook, stages }, profile, &mut weighed, &mut obstacles);
+                    self.consider(
+                        CardProgram { hook, stages },
+                        profile,
+                        &mut weighed,
+                        &mut obstacles,
+                    );
                 }
             }
         }
@@ -129,7 +134,9 @@ impl Question<'_> {
         if stage == Stage::Nat {
             return Some(
                 Obstacle::new("no program for cards translates addresses")
-                    .shown_by("each translated flow has a record that host and card would have to share")
+                    .shown_by(
+                        "each translated flow has a record that host and card would have to share",
+                    )
                     .changed_by("mode: dsr for the services that shall be on the card"),
             );
         }
@@ -197,9 +204,8 @@ impl Question<'_> {
         };
         let held = self.offer.held;
         let order = |a: &Candidate, b: &Candidate| {
-            let wished = |candidate| {
-                (wishes(candidate, Policy::Require), wishes(candidate, Policy::Prefer))
-            };
+            let wished =
+                |candidate| (wishes(candidate, Policy::Require), wishes(candidate, Policy::Prefer));
             let count = |candidate: &Candidate| {
                 Stage::ALL.iter().filter(|stage| candidate.program.stages.has(**stage)).count()
             };
@@ -279,8 +285,7 @@ fn beaten(best: &Candidate, stage: Stage, weighed: &Weighed) -> Obstacle {
     );
     let evidence = against.and_then(|obstacle| obstacle.evidence.clone());
     let change = against.and_then(|obstacle| obstacle.change.clone());
-    Obstacle { reason, evidence, change }
-        .or_changed_by(format!("a pin of {stage}: policy: prefer"))
+    Obstacle { reason, evidence, change }.or_changed_by(format!("a pin of {stage}: policy: prefer"))
 }
 
 /// A stage alone in its program.
@@ -326,7 +331,8 @@ fn flow_rules(profile: &Profile) -> NotChosen {
     } else {
         Obstacle::of("this version writes no flow rules, and the card takes none", &rules)
     };
-    let obstacle = Obstacle { change: obstacle.change.filter(|change| !change.contains("LINK")), ..obstacle };
+    let obstacle =
+        Obstacle { change: obstacle.change.filter(|change| !change.contains("LINK")), ..obstacle };
     obstacle.at(Placement::NicFlow)
 }
 

@@ -107,8 +107,12 @@ impl CardContents {
     pub fn entries(&self) -> Vec<CardEntry> {
         let mut entries = Vec::new();
         let prefixes = || self.prefixes.iter().flatten();
-        entries.extend(prefixes().filter(|(_, deny)| !**deny).map(|(net, _)| CardEntry::prefix(net, false)));
-        entries.extend(prefixes().filter(|(_, deny)| **deny).map(|(net, _)| CardEntry::prefix(net, true)));
+        entries.extend(
+            prefixes().filter(|(_, deny)| !**deny).map(|(net, _)| CardEntry::prefix(net, false)),
+        );
+        entries.extend(
+            prefixes().filter(|(_, deny)| **deny).map(|(net, _)| CardEntry::prefix(net, true)),
+        );
         for image in self.services.values() {
             let backends = image.backends.iter();
             entries.extend(backends.map(|(number, backend)| CardEntry::Backend(*number, *backend)));
@@ -118,7 +122,8 @@ impl CardContents {
         }
         if self.program.is_some() {
             let settings = (0..).zip(self.settings);
-            entries.extend(settings.map(|(family, settings)| CardEntry::Settings(family, settings)));
+            entries
+                .extend(settings.map(|(family, settings)| CardEntry::Settings(family, settings)));
         }
         entries
     }

@@ -5,7 +5,8 @@ use std::fmt;
 use ipnet::IpNet;
 use sluice_datapath::abi::{
     CardBackend, CardFlags, CardPrefixKey4, CardPrefixKey6, CardService, CardServiceKey4,
-    CardServiceKey6, CardSettings, CardSlot, CardTable, CardTableKind, PrefilterWord, address4, address6,
+    CardServiceKey6, CardSettings, CardSlot, CardTable, CardTableKind, PrefilterWord, address4,
+    address6,
 };
 
 /// An entry of a card's table.

@@ -1,10 +1,6 @@
 //! How many packets per second each service and each denied prefix sees: what decides who is on a card.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    time::Duration,
-};
+use std::{collections::HashMap, hash::Hash, time::Duration};
 
 use ipnet::IpNet;
 use sluice_model::Name;
@@ -107,7 +103,8 @@ impl<K: Hash + Eq + Clone> Meter<K> {
         for (key, count) in counts {
             let new = match before.remove(&key) {
                 Some(old) => {
-                    let now = count.checked_sub(old.count).map_or(0.0, |more| more as f64 / seconds);
+                    let now =
+                        count.checked_sub(old.count).map_or(0.0, |more| more as f64 / seconds);
                     let per_second = old.per_second + weight * (now - old.per_second);
                     Rate { count, per_second }
                 }

@@ -81,8 +81,7 @@ fn hooks(profile: &Profile, link: &str, hook: Hook) -> Result<(), Obstacle> {
         let skip = profile.finding(Capability::Tc(TcFeature::ClsBpfSkipSw));
         let is_off = skip.remedy.as_ref().is_some_and(|remedy| remedy.contains("hw-tc-offload"));
         if skip.verdict == Verdict::No {
-            let reason =
-                if is_off { "tc offload is off" } else { "the card takes no tc programs" };
+            let reason = if is_off { "tc offload is off" } else { "the card takes no tc programs" };
             return Err(Obstacle::of(reason, &skip).of_link(link).or_changed_by(another()));
         }
     }
@@ -98,11 +97,10 @@ fn hooks(profile: &Profile, link: &str, hook: Hook) -> Result<(), Obstacle> {
             &finding,
         )
         .or_changed_by(format!("hwprobe --disruptive {link}, while nothing runs on the link"))),
-        Verdict::Unknown(_) => Err(Obstacle::of(
-            format!("whether the card runs {what} is not known"),
-            &finding,
-        )
-        .or_changed_by(format!("hwprobe {link}"))),
+        Verdict::Unknown(_) => {
+            Err(Obstacle::of(format!("whether the card runs {what} is not known"), &finding)
+                .or_changed_by(format!("hwprobe {link}")))
+        }
     }
 }
 
@@ -140,9 +138,19 @@ fn features(
         return Err(Obstacle::of(reason, &line(ProgramFeature::AtomicAdd)));
     }
     let needs = [
-        (ProgramFeature::HeaderBytes, limits.max_header_bytes, HEADER_BYTES, "bytes of the packet's head"),
+        (
+            ProgramFeature::HeaderBytes,
+            limits.max_header_bytes,
+            HEADER_BYTES,
+            "bytes of the packet's head",
+        ),
         (ProgramFeature::StackBytes, limits.max_stack_bytes, STACK_BYTES, "bytes of stack"),
-        (ProgramFeature::Instructions, limits.max_instructions, instructions(stages), "instructions"),
+        (
+            ProgramFeature::Instructions,
+            limits.max_instructions,
+            instructions(stages),
+            "instructions",
+        ),
     ];
     for (feature, limit, needed, what) in needs {
         if let Some(limit) = limit.filter(|limit| *limit < needed) {

@@ -96,7 +96,8 @@ pub fn plan_cards(asked: &Cards) -> CardsPlan {
         let facts = asked.facts.links.get(name);
         let host = asked.plan.placements.iter().find(|placement| placement.link == name);
         let host_place = host.and_then(LinkPlacement::host);
-        let (eligible, ineligible) = pending.services(asked, facts.map_or(0, |facts| facts.ifindex));
+        let (eligible, ineligible) =
+            pending.services(asked, facts.map_or(0, |facts| facts.ifindex));
         let no_contents = CardContents::default();
         let card = asked.cards.get(name);
         let held = card.map_or(&no_contents, |card| &card.held);
@@ -129,13 +130,16 @@ pub fn plan_cards(asked: &Cards) -> CardsPlan {
     for (name, card) in asked.cards.iter().filter(|(_, card)| card.held.program.is_some()) {
         let is_wanted = planned.cards.contains_key(name);
         if let (false, Some(facts)) = (is_wanted, asked.facts.links.get(name)) {
-            planned.cards.insert(name.clone(), CardPlan {
-                ifindex: facts.ifindex,
-                next: CardContents::default(),
-                change: CardChange::between(&card.held, &CardContents::default()),
-                is_replaced: true,
-                stages: Vec::new(),
-            });
+            planned.cards.insert(
+                name.clone(),
+                CardPlan {
+                    ifindex: facts.ifindex,
+                    next: CardContents::default(),
+                    change: CardChange::between(&card.held, &CardContents::default()),
+                    is_replaced: true,
+                    stages: Vec::new(),
+                },
+            );
         }
     }
     planned
@@ -145,7 +149,8 @@ fn card_plan(question: &Question, ifindex: u32) -> CardPlan {
     let held = question.offer.held;
     let choice = question.choose(true);
     let wished = question.choose(false);
-    let next = choice.best.as_ref().map_or_else(CardContents::default, |best| best.contents.clone());
+    let next =
+        choice.best.as_ref().map_or_else(CardContents::default, |best| best.contents.clone());
     let is_replaced = next.program != held.program || next.sizes != held.sizes;
     let change = CardChange::between(held, &next);
     let stages =
@@ -301,10 +306,11 @@ impl<'a> Pending<'a> {
         for service in asked.objects.services() {
             let name = service.name();
             let state = asked.plan.next.service(name.as_str());
-            let judged = state.ok_or_else(|| "it is not planned yet".to_owned()).and_then(|state| {
-                let judged = Judged { spec: &service.spec, state, ifindex };
-                judge(name, &judged, &|index| self.slot(index))
-            });
+            let judged =
+                state.ok_or_else(|| "it is not planned yet".to_owned()).and_then(|state| {
+                    let judged = Judged { spec: &service.spec, state, ifindex };
+                    judge(name, &judged, &|index| self.slot(index))
+                });
             match judged {
                 Ok(service) => eligible.push(service),
                 Err(why) => refused.push((name.clone(), why)),

@@ -208,9 +208,8 @@ impl<'a> Choice<'a> {
             })
             .collect();
         let order = |a: &Candidate, b: &Candidate| {
-            let length = |candidate: &Candidate| {
-                self.forest.nodes[candidate.index].prefix.prefix_len()
-            };
+            let length =
+                |candidate: &Candidate| self.forest.nodes[candidate.index].prefix.prefix_len();
             b.score
                 .total_cmp(&a.score)
                 .then(b.held.cmp(&a.held))
@@ -351,12 +350,15 @@ mod tests {
 
     #[test]
     fn the_two_that_drop_most_are_on_a_card_for_two() {
-        let forest = forest(&["10.0.0.0/8", "172.16.0.0/12", "192.0.2.0/24", "198.51.100.0/24"], &[]);
-        let heat = heat(&[("192.0.2.0/24", 1000.0), ("198.51.100.0/24", 50.0), ("10.0.0.0/8", 3.0)]);
+        let forest =
+            forest(&["10.0.0.0/8", "172.16.0.0/12", "192.0.2.0/24", "198.51.100.0/24"], &[]);
+        let heat =
+            heat(&[("192.0.2.0/24", 1000.0), ("198.51.100.0/24", 50.0), ("10.0.0.0/8", 3.0)]);
         let chosen = forest.choose(2, &BTreeMap::new(), &heat);
         assert_eq!(names(&chosen), ["192.0.2.0/24", "198.51.100.0/24"]);
         assert_eq!(chosen.value, 1050.0);
-        let left: Vec<_> = chosen.left_out.iter().map(|left| (left.entries, &*left.reason)).collect();
+        let left: Vec<_> =
+            chosen.left_out.iter().map(|left| (left.entries, &*left.reason)).collect();
         assert_eq!(left, [(2, "the card has room for 2 prefixes, and hotter ones are there")]);
     }
 

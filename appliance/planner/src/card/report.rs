@@ -5,12 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use sluice_datapath::abi::CardTable;
 
-use super::{
-    CardsPlan,
-    contents::placement_of,
-    entry::CardStep,
-    plan::CardPlan,
-};
+use super::{CardsPlan, contents::placement_of, entry::CardStep, plan::CardPlan};
 use crate::{LinkPlacement, LinkReport};
 
 /// Writes into one table that are told one by one; more are told as their number.
@@ -62,9 +57,8 @@ impl CardsPlan {
 
 fn card_report(link: &str, card: &CardPlan) -> CardReport {
     let program = card.next.program;
-    let words = program.map(|program| {
-        format!("{} at {}", program.stages.as_str(), placement_of(program.hook))
-    });
+    let words = program
+        .map(|program| format!("{} at {}", program.stages.as_str(), placement_of(program.hook)));
     let add = match (card.is_replaced, &words) {
         (false, _) => steps(&card.change.add),
         (true, None) => vec!["take the program off".to_owned()],
@@ -78,7 +72,12 @@ fn card_report(link: &str, card: &CardPlan) -> CardReport {
     CardReport {
         link: link.to_owned(),
         program: words,
-        tables: card.next.sizes.iter().map(|(table, size)| format!("{} {size}", table.name())).collect(),
+        tables: card
+            .next
+            .sizes
+            .iter()
+            .map(|(table, size)| format!("{} {size}", table.name()))
+            .collect(),
         withdraw: steps(&card.change.withdraw),
         add,
     }

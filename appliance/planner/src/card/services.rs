@@ -196,7 +196,10 @@ pub(crate) fn choose(
             left_out.add(&service.name, why);
         } else if needed.0 > room.slots as usize {
             let (slots, room) = (needed.0, room.slots);
-            left_out.add(&service.name, &format!("needs a table of {slots} slots, the card took {room}"));
+            left_out.add(
+                &service.name,
+                &format!("needs a table of {slots} slots, the card took {room}"),
+            );
         } else if needed.1 > room.backends as usize {
             let (backends, room) = (needed.1, room.backends);
             left_out.add(
@@ -226,7 +229,8 @@ pub(crate) fn choose(
                 value += heat.service(&service.name);
                 chosen.insert(service.name.clone(), image);
             }
-            None => left_out.add(&service.name, "no room in one piece is left among the slots on the card"),
+            None => left_out
+                .add(&service.name, "no room in one piece is left among the slots on the card"),
         }
     }
     ChosenServices { chosen, value, left_out: left_out.told() }
@@ -245,7 +249,11 @@ impl Places {
         Self { slots: vec![(0, room.slots)], backends: room.backends, used: BTreeSet::new() }
     }
 
-    fn image(&mut self, service: &Eligible, held: Option<&CardServiceImage>) -> Option<CardServiceImage> {
+    fn image(
+        &mut self,
+        service: &Eligible,
+        held: Option<&CardServiceImage>,
+    ) -> Option<CardServiceImage> {
         let length = service.slots.len() as u32;
         let kept = held.filter(|held| held.entry.mask + 1 == length).map(|held| held.entry.base);
         let base = kept.filter(|&base| self.claim(base, length)).or_else(|| self.find(length))?;
@@ -261,7 +269,8 @@ impl Places {
             self.used.insert(number);
             numbers.insert(id, number);
         }
-        let slot = |id: &u32| numbers.get(id).map_or(CardSlot::EMPTY, |number| CardSlot::new(*number));
+        let slot =
+            |id: &u32| numbers.get(id).map_or(CardSlot::EMPTY, |number| CardSlot::new(*number));
         let entry =
             CardService { base, mask: length - 1, flags: service.flags, service: service.index };
         Some(CardServiceImage {

@@ -71,12 +71,11 @@ pub(crate) fn other_place(
             (Placement::HostXdpGeneric, "attach is native", None, attach("generic"))
         }
         (Placement::HostXdp, _) => {
-            let reason = "the driver takes the program, which costs less than a packet in the stack";
+            let reason =
+                "the driver takes the program, which costs less than a packet in the stack";
             (Placement::HostXdpGeneric, reason, None, attach("generic"))
         }
-        (_, AttachMode::Generic) => {
-            (Placement::HostXdp, "attach is generic", None, attach("auto"))
-        }
+        (_, AttachMode::Generic) => (Placement::HostXdp, "attach is generic", None, attach("auto")),
         _ => {
             let change = Some("a driver with native XDP".to_owned());
             (Placement::HostXdp, "the driver refused the program", refused, change)

@@ -43,7 +43,8 @@ impl Card {
     }
 
     fn put(&mut self, entry: CardEntry) {
-        let has_table = self.stages.is_some_and(|stages| stages.tables().any(|t| t == entry.table()));
+        let has_table =
+            self.stages.is_some_and(|stages| stages.tables().any(|t| t == entry.table()));
         assert!(has_table, "{entry} has no table in the program for {:?}", self.stages);
         match entry {
             CardEntry::Settings(family, settings) => self.settings[family as usize] = settings,
