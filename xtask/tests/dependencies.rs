@@ -14,7 +14,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sluice-kernel", &["sluice-datapath"]),
     ("sluice-profile", &[]),
     ("sluice-planner", &["sluice-datapath", "sluice-model", "sluice-profile"]),
-    ("sluice-appliance", &["sluice-datapath", "sluice-model", "sluice-kernel", "sluice-planner"]),
+    (
+        "sluice-appliance",
+        &["sluice-datapath", "sluice-model", "sluice-kernel", "sluice-planner", "sluice-profile"],
+    ),
     ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model"]),
     ("sluice-netdevsim", &[]),
     ("sluice-vm-tests", &["sluice-kernel", "sluice-netdevsim"]),

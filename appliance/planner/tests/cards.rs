@@ -26,7 +26,7 @@ use sluice_datapath::{
 use sluice_planner::{
     SlotWords,
     card::{CardFacts, CardPlan, CardStep, Cards, Forest, Heat, plan_cards, prefixes::is_closed},
-    facts::NextHop,
+    facts::{NextHop, ProgramFacts},
 };
 use sluice_profile::{Profile, shipped};
 
@@ -47,7 +47,10 @@ impl World {
             limits: limits.iter().copied().collect(),
             ..CardFacts::default()
         };
-        Self { host: Gateway::new(), facts, card: Card::default(), finished: 0 }
+        let mut host = Gateway::new();
+        let program = ProgramFacts { is_native: true, settings: None, is_current: true };
+        host.facts.links.get_mut("eth0").unwrap().program = Some(program);
+        Self { host, facts, card: Card::default(), finished: 0 }
     }
 
     /// Plans host and card, and carries both out; packets are compared after every step.

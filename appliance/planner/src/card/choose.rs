@@ -20,7 +20,7 @@ use super::{
 /// What is asked of one card.
 pub(crate) struct Question<'a> {
     pub(crate) link: &'a Link,
-    /// Where the host's program runs, if the link is there.
+    /// Where the host's program runs, if it does.
     pub(crate) host: Option<Placement>,
     pub(crate) facts: Option<&'a CardFacts>,
     /// Why a stage needs no place at all.
@@ -119,7 +119,8 @@ impl Question<'_> {
             return Some(Obstacle::new(*unused));
         }
         let Some(host) = self.host else {
-            return Some(Obstacle::new(format!("the link {link} does not exist")));
+            let reason = "the host's program is not on the link, and the card only takes work from it";
+            return Some(Obstacle::new(reason));
         };
         if self.link.offload == Offload::Off {
             return Some(

@@ -7,7 +7,10 @@ use sluice_datapath::abi::{CardLength, CardSettings, CardTable};
 use sluice_model::{Name, Stage, status::Placement};
 use sluice_profile::Hook;
 
-use super::{entry::CardEntry, services::CardServiceImage};
+use super::{
+    entry::{CardEntry, CardServiceKey, CardStep},
+    services::CardServiceImage,
+};
 
 /// Which stages a card's program has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +105,30 @@ pub struct CardContents {
 }
 
 impl CardContents {
+    /// Takes in a step of a withdrawal: an entry that is gone, or settings that changed. Other steps are known as a
+    /// whole, by the plan that they belong to.
+    pub fn apply(&mut self, step: &CardStep) {
+        match *step {
+            CardStep::Put { entry: CardEntry::Settings(family, settings), .. } => {
+                if let Some(known) = self.settings.get_mut(family as usize) {
+                    *known = settings;
+                }
+            }
+            CardStep::Remove { entry: CardEntry::Service4(key, _) } => {
+                self.services.retain(|_, image| image.key != CardServiceKey::V4(key));
+            }
+            CardStep::Remove { entry: CardEntry::Service6(key, _) } => {
+                self.services.retain(|_, image| image.key != CardServiceKey::V6(key));
+            }
+            CardStep::Remove { entry } => {
+                for prefixes in &mut self.prefixes {
+                    prefixes.retain(|prefix, deny| CardEntry::prefix(prefix, *deny) != entry);
+                }
+            }
+            CardStep::Put { .. } => {}
+        }
+    }
+
     /// All entries, in an order in which they can be written.
     #[must_use]
     pub fn entries(&self) -> Vec<CardEntry> {

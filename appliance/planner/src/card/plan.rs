@@ -95,7 +95,8 @@ pub fn plan_cards(asked: &Cards) -> CardsPlan {
         let name = link.name.as_str();
         let facts = asked.facts.links.get(name);
         let host = asked.plan.placements.iter().find(|placement| placement.link == name);
-        let host_place = host.and_then(LinkPlacement::host);
+        let is_attached = facts.is_some_and(|facts| facts.program.is_some());
+        let host_place = host.and_then(LinkPlacement::host).filter(|_| is_attached);
         let (eligible, ineligible) =
             pending.services(asked, facts.map_or(0, |facts| facts.ifindex));
         let no_contents = CardContents::default();
