@@ -18,6 +18,7 @@ mod readiness;
 mod sys;
 mod tables;
 mod test_program;
+pub mod trial;
 mod xdp;
 
 pub use detach_all::{Detached, detach_all};
