@@ -13,8 +13,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sluice-model", &["sluice-datapath"]),
     ("sluice-kernel", &["sluice-datapath"]),
     ("sluice-profile", &[]),
+    ("sluice-hwprobe", &["sluice-kernel", "sluice-profile"]),
     ("sluice-planner", &["sluice-datapath", "sluice-model", "sluice-profile"]),
-    ("sluice-appliance", &["sluice-datapath", "sluice-model", "sluice-kernel", "sluice-planner"]),
+    (
+        "sluice-appliance",
+        &[
+            "sluice-datapath",
+            "sluice-model",
+            "sluice-kernel",
+            "sluice-planner",
+            "sluice-profile",
+            "sluice-hwprobe",
+        ],
+    ),
     ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model"]),
     ("xtask", &[]),
 ];

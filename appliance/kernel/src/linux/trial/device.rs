@@ -82,23 +82,17 @@ impl Trials {
     /// # Errors
     /// The kernel's refusal, with the verifier's words.
     pub fn load(&self, hook: TrialHook, code: &Code) -> Tried<DeviceProgram> {
-        self.load_for(hook, code, self.link.ifindex)
-    }
-
-    /// Loads a program for the host: whether the kernel's own verifier takes it.
-    ///
-    /// # Errors
-    /// The kernel's refusal, with the verifier's words.
-    pub fn load_on_host(&self, hook: TrialHook, code: &Code) -> Tried {
-        self.load_for(hook, code, 0).map(drop)
-    }
-
-    fn load_for(&self, hook: TrialHook, code: &Code, ifindex: u32) -> Tried<DeviceProgram> {
         let kind = match hook {
             TrialHook::Xdp => TrialType::Xdp,
             TrialHook::ClsBpf => TrialType::Classifier,
         };
-        let trial = TrialProgram { name: NAME, kind, code: &code.0, frags: false, ifindex };
+        let trial = TrialProgram {
+            name: NAME,
+            kind,
+            code: &code.0,
+            frags: false,
+            ifindex: self.link.ifindex,
+        };
         match self.kernel.trial_program(&trial) {
             Ok(program) => Ok(DeviceProgram(program)),
             Err((errno, log)) => Err(Refused::verifier(errno, &log)),
@@ -110,6 +104,18 @@ impl Trials {
     /// # Errors
     /// The kernel's refusal.
     pub fn map(&self, trial: &MapTrial) -> Tried<DeviceMap> {
+        self.map_for(trial, self.link.ifindex)
+    }
+
+    /// Creates a map on the host, for programs on the device that use such a one.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn map_on_host(&self, trial: &MapTrial) -> Tried<DeviceMap> {
+        self.map_for(trial, 0)
+    }
+
+    fn map_for(&self, trial: &MapTrial, ifindex: u32) -> Tried<DeviceMap> {
         const F_NO_PREALLOC: u32 = 1;
         const F_RDONLY_PROG: u32 = 1 << 7;
         let (mut key_bytes, mut value_bytes) = (trial.key_bytes, trial.value_bytes);
@@ -131,7 +137,7 @@ impl Trials {
             value_bytes,
             entries: trial.entries,
             flags,
-            ifindex: self.link.ifindex,
+            ifindex,
         })?;
         Ok(DeviceMap(map))
     }

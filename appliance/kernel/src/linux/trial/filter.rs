@@ -31,8 +31,8 @@ const A_EGRESS_BLOCK: u16 = 14;
 /// A clsact qdisc of ours has this number as the shared block of its egress side, which is empty: a mark that a later start
 /// finds, since a qdisc has no name.
 const MARK: u32 = 0x51c0_de00;
-/// Filters on trial have this preference, and nobody else's.
-const PREFERENCE: u16 = 0x51c0;
+/// Filters on trial have these preferences, and nobody else's: one per kind, since a preference has one protocol.
+const PREFERENCES: [u16; 2] = [0x51c0, 0x51c1];
 const HANDLE: u32 = 0x51c0de;
 
 const CLS_SKIP_SW: u32 = 1 << 1;
@@ -61,6 +61,7 @@ pub struct Offloaded {
 /// A filter on trial; it goes when it is dropped.
 pub struct HeldFilter<'i> {
     ifindex: u32,
+    preference: u16,
     protocol: u16,
     _ingress: &'i Ingress<'i>,
 }
@@ -116,7 +117,7 @@ impl Ingress<'_> {
         let mut found = Vec::new();
         for message in filters(self.trials.link.ifindex)? {
             let Some(filter) = Filter::read(&message) else { continue };
-            if filter.preference != PREFERENCE && filter.flags & CLS_IN_HW != 0 {
+            if !PREFERENCES.contains(&filter.preference) && filter.flags & CLS_IN_HW != 0 {
                 found.push(Offloaded { kind: filter.kind, preference: filter.preference });
             }
         }
@@ -149,15 +150,16 @@ impl Ingress<'_> {
         options: &Attributes,
     ) -> Tried<HeldFilter<'_>> {
         let ifindex = self.trials.link.ifindex;
+        let preference = PREFERENCES[usize::from(kind != "bpf")];
         let attributes =
             Attributes::default().with_text(A_KIND, kind).with_nested(A_OPTIONS, options);
-        let body = body(ifindex, HANDLE, INGRESS, info(protocol), &attributes);
+        let body = body(ifindex, HANDLE, INGRESS, info(preference, protocol), &attributes);
         let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
         Netlink::open()?.bytes(NEW_FILTER, flags, &body)?;
-        let held = HeldFilter { ifindex, protocol, _ingress: self };
+        let held = HeldFilter { ifindex, preference, protocol, _ingress: self };
         let ours =
             filters(ifindex)?.iter().filter_map(|message| Filter::read(message)).find(|filter| {
-                filter.preference == PREFERENCE && filter.kind == kind && filter.handle != 0
+                filter.preference == preference && filter.kind == kind && filter.handle != 0
             });
         match ours {
             Some(filter) if filter.flags & CLS_IN_HW != 0 => Ok(held),
@@ -169,7 +171,7 @@ impl Ingress<'_> {
 
 impl Drop for HeldFilter<'_> {
     fn drop(&mut self) {
-        let _ = remove_filters(self.ifindex, self.protocol);
+        let _ = remove_filters(self.ifindex, self.preference, self.protocol);
     }
 }
 
@@ -215,10 +217,10 @@ pub(super) fn remove_leftovers(ifindex: u32) -> Result<bool, Refusal> {
     let mut found = false;
     for message in filters(ifindex)? {
         if let Some(filter) = Filter::read(&message)
-            && filter.preference == PREFERENCE
+            && PREFERENCES.contains(&filter.preference)
         {
             found = true;
-            match remove_filters(ifindex, filter.protocol) {
+            match remove_filters(ifindex, filter.preference, filter.protocol) {
                 // Several messages of one filter.
                 Err(refusal) if refusal.errno != Errno::ENOENT => return Err(refusal),
                 _ => {}
@@ -259,14 +261,14 @@ fn filters(ifindex: u32) -> Result<Vec<Vec<u8>>, Refusal> {
     Netlink::open()?.bytes(GET_FILTER, NLM_F_DUMP, &body)
 }
 
-fn remove_filters(ifindex: u32, protocol: u16) -> Result<(), Refusal> {
-    let body = body(ifindex, 0, INGRESS, info(protocol), &Attributes::default());
+fn remove_filters(ifindex: u32, preference: u16, protocol: u16) -> Result<(), Refusal> {
+    let body = body(ifindex, 0, INGRESS, info(preference, protocol), &Attributes::default());
     Netlink::open()?.bytes(DELETE_FILTER, NLM_F_ACK, &body).map(drop)
 }
 
 /// Preference and protocol as `tcm_info` has them.
-fn info(protocol: u16) -> u32 {
-    u32::from(PREFERENCE) << 16 | u32::from(protocol.to_be())
+fn info(preference: u16, protocol: u16) -> u32 {
+    u32::from(preference) << 16 | u32::from(protocol.to_be())
 }
 
 /// `struct tcmsg` and attributes.

@@ -1,10 +1,12 @@
-//! Flower filters on trial: one field or one action more than the smallest that makes sense. What they match is from the
-//! ranges for documentation, so that no packet of anybody is met.
+//! Flower filters on trial. Each really drops what it matches, in the card and for as long as it is there: so it matches
+//! addresses that are for documentation, or an EtherType that is for experiments, and no packet of anybody.
 
 use super::{HeldFilter, Ingress, Tried, wire::Attributes};
 
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
+/// For experiments (IEEE 802, local experimental 1).
+const EXPERIMENTAL: u16 = 0x88b5;
 const VLAN: u16 = 0x8100;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -126,57 +128,60 @@ impl Ingress<'_> {
     }
 }
 
-/// The EtherType that the field needs, and the attributes.
+/// The EtherType that the field needs, and the attributes: the field, and a destination that nobody has.
 fn matches(field: TrialMatch) -> (u16, Attributes) {
     use attribute as a;
-    let empty = Attributes::default;
     // Value and mask stand one behind the other.
-    let masked = |kind: u16, value: &[u8], mask: &[u8]| {
-        Attributes::default().with(kind, value).with(kind + 1, mask)
-    };
-    let above = |protocol: u8| Attributes::default().with(a::IP_PROTOCOL, &[protocol]);
+    fn masked(list: Attributes, kind: u16, value: &[u8], mask: &[u8]) -> Attributes {
+        list.with(kind, value).with(kind + 1, mask)
+    }
+    let empty = Attributes::default;
+    // RFC 5737, RFC 3849, RFC 7042.
+    let ipv4 = |kind: u16| masked(empty(), kind, &[192, 0, 2, 1], &[255; 4]);
+    let ipv6 = |kind: u16| masked(empty(), kind, &DOCUMENTATION_IPV6, &[255; 16]);
+    let mac = |kind: u16| masked(empty(), kind, &[0x00, 0x00, 0x5e, 0x00, 0x53, 0x01], &[0xff; 6]);
+    let nobody = || ipv4(a::DESTINATION_IPV4);
+    let above = |protocol: u8| nobody().with(a::IP_PROTOCOL, &[protocol]);
     let port = 4711u16.to_be_bytes();
-    let (ipv4, ipv4_mask) = ([192, 0, 2, 0], [255, 255, 255, 0]);
-    let mut ipv6 = [0u8; 16];
-    ipv6[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb8]);
-    let mut ipv6_mask = [0u8; 16];
-    ipv6_mask[..8].fill(0xff);
-    // An address for documentation too (RFC 7042).
-    let mac = [0x00, 0x00, 0x5e, 0x00, 0x53, 0x01];
     match field {
-        TrialMatch::EtherType => (IPV4, empty()),
-        TrialMatch::DestinationMac => (IPV4, masked(a::DESTINATION_MAC, &mac, &[0xff; 6])),
-        TrialMatch::SourceMac => (IPV4, masked(a::SOURCE_MAC, &mac, &[0xff; 6])),
-        TrialMatch::VlanId => (VLAN, empty().with(a::VLAN_ID, &4094u16.to_ne_bytes())),
+        TrialMatch::EtherType => (EXPERIMENTAL, empty()),
+        TrialMatch::DestinationMac => (IPV4, mac(a::DESTINATION_MAC)),
+        TrialMatch::SourceMac => (IPV4, mac(a::SOURCE_MAC)),
+        TrialMatch::VlanId => {
+            (VLAN, mac(a::DESTINATION_MAC).with(a::VLAN_ID, &4094u16.to_ne_bytes()))
+        }
         TrialMatch::IpProtocol => (IPV4, above(UDP)),
-        TrialMatch::SourceIpv4 => (IPV4, masked(a::SOURCE_IPV4, &ipv4, &ipv4_mask)),
-        TrialMatch::DestinationIpv4 => (IPV4, masked(a::DESTINATION_IPV4, &ipv4, &ipv4_mask)),
-        TrialMatch::SourceIpv6 => (IPV6, masked(a::SOURCE_IPV6, &ipv6, &ipv6_mask)),
-        TrialMatch::DestinationIpv6 => (IPV6, masked(a::DESTINATION_IPV6, &ipv6, &ipv6_mask)),
+        TrialMatch::SourceIpv4 => (IPV4, ipv4(a::SOURCE_IPV4)),
+        TrialMatch::DestinationIpv4 => (IPV4, nobody()),
+        TrialMatch::SourceIpv6 => (IPV6, ipv6(a::SOURCE_IPV6)),
+        TrialMatch::DestinationIpv6 => (IPV6, ipv6(a::DESTINATION_IPV6)),
         TrialMatch::SourcePort => (IPV4, above(UDP).with(a::UDP_SOURCE, &port)),
         TrialMatch::DestinationPort => (IPV4, above(UDP).with(a::UDP_DESTINATION, &port)),
         TrialMatch::DestinationPortRange => {
-            let range = masked(a::PORT_DESTINATION_MIN, &port, &4720u16.to_be_bytes());
-            (IPV4, range.with(a::IP_PROTOCOL, &[UDP]))
+            (IPV4, masked(above(UDP), a::PORT_DESTINATION_MIN, &port, &4720u16.to_be_bytes()))
         }
         TrialMatch::TcpFlags => {
-            let syn = masked(a::TCP_FLAGS, &2u16.to_be_bytes(), &0xfffu16.to_be_bytes());
-            (IPV4, syn.with(a::IP_PROTOCOL, &[TCP]))
+            let (syn, all) = (2u16.to_be_bytes(), 0xfffu16.to_be_bytes());
+            (IPV4, masked(above(TCP), a::TCP_FLAGS, &syn, &all))
         }
         TrialMatch::IpTosTtl => {
-            let tos = masked(a::TOS, &[0xfc], &[0xff]);
-            (IPV4, tos.with(a::TTL, &[1]).with(a::TTL + 1, &[0xff]))
+            let tos = masked(nobody(), a::TOS, &[0xfc], &[0xff]);
+            (IPV4, masked(tos, a::TTL, &[1], &[0xff]))
         }
         TrialMatch::Fragment => {
-            (IPV4, masked(a::KEY_FLAGS, &1u32.to_be_bytes(), &1u32.to_be_bytes()))
+            let fragment = 1u32.to_be_bytes();
+            (IPV4, masked(nobody(), a::KEY_FLAGS, &fragment, &fragment))
         }
-        TrialMatch::TunnelKey => (IPV4, empty().with(a::TUNNEL_KEY, &4711u32.to_be_bytes())),
+        TrialMatch::TunnelKey => (IPV4, nobody().with(a::TUNNEL_KEY, &4711u32.to_be_bytes())),
         TrialMatch::ConntrackState => {
             // Tracked and established.
-            (IPV4, masked(a::CONNTRACK_STATE, &10u16.to_ne_bytes(), &10u16.to_ne_bytes()))
+            let state = 10u16.to_ne_bytes();
+            (IPV4, masked(nobody(), a::CONNTRACK_STATE, &state, &state))
         }
     }
 }
+
+const DOCUMENTATION_IPV6: [u8; 16] = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 /// Verdicts of actions.
 const OK: i32 = 0;
@@ -257,4 +262,52 @@ fn pedit() -> Attributes {
 
 fn words(words: &[i32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux::trial::wire::find;
+
+    /// A rule drops what it matches: each must match nobody's packets.
+    #[test]
+    fn no_rule_matches_a_packet_of_anybody() {
+        use TrialMatch as M;
+        let fields = [
+            M::EtherType,
+            M::DestinationMac,
+            M::SourceMac,
+            M::VlanId,
+            M::IpProtocol,
+            M::SourceIpv4,
+            M::DestinationIpv4,
+            M::SourceIpv6,
+            M::DestinationIpv6,
+            M::SourcePort,
+            M::DestinationPort,
+            M::DestinationPortRange,
+            M::TcpFlags,
+            M::IpTosTtl,
+            M::Fragment,
+            M::TunnelKey,
+            M::ConntrackState,
+        ];
+        for field in fields {
+            let (protocol, list) = matches(field);
+            let addresses = [
+                attribute::DESTINATION_MAC,
+                attribute::SOURCE_MAC,
+                attribute::SOURCE_IPV4,
+                attribute::DESTINATION_IPV4,
+                attribute::SOURCE_IPV6,
+                attribute::DESTINATION_IPV6,
+            ];
+            let exact = addresses.iter().any(|kind| {
+                find(list.bytes(), *kind).is_some()
+                    && find(list.bytes(), kind + 1)
+                        .is_some_and(|mask| mask.iter().all(|byte| *byte == 255))
+            });
+            assert!(exact || protocol == EXPERIMENTAL, "{field:?}");
+        }
+    }
 }

@@ -25,6 +25,10 @@ impl Trials {
                 found.push(format!("XDP program {id} in {mode} mode"));
             }
         }
+        match self.put_back_leftovers()? {
+            0 => {}
+            count => found.push(format!("{count} programs of others, put back")),
+        }
         if filter::remove_leftovers(self.link.ifindex)
             .map_err(|refusal| self.failed("remove the filters of an earlier trial", refusal))?
         {

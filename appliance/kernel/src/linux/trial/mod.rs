@@ -3,6 +3,8 @@
 //! Everything that is made here carries the name [`NAME`] (or a mark where names are not possible), is gone when its value
 //! is dropped, and for what a killed process leaves behind there is [`Trials::remove_leftovers`].
 
+mod about;
+mod aside;
 mod code;
 mod device;
 mod filter;
@@ -12,6 +14,8 @@ mod security;
 mod wire;
 mod xdp;
 
+pub use about::About;
+pub use aside::SetAside;
 pub use code::{Code, TrialHelper};
 pub use device::{DeviceMap, DeviceProgram, MapTrial, TrialHook, TrialMapKind};
 pub use filter::{HeldFilter, Ingress, Offloaded};
