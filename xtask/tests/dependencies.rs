@@ -27,6 +27,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model"]),
+    ("sluice-netdevsim", &[]),
+    ("sluice-vm-tests", &["sluice-kernel", "sluice-netdevsim"]),
     ("xtask", &[]),
 ];
 
