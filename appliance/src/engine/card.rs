@@ -25,10 +25,10 @@ use sluice_planner::{Facts, Plan, SlotWords};
 use sluice_profile::{Hook, Profile};
 use tokio::sync::mpsc;
 
-pub use counters::PlacementCounters;
 pub(super) use counters::CardCounters;
-pub use probe::{CardProber, Unprobed};
+pub use counters::PlacementCounters;
 pub(super) use probe::Probed;
+pub use probe::{CardProber, Unprobed};
 use refusal::Trouble;
 
 /// The cards of the machine, and who finds out what they can do.
@@ -70,9 +70,7 @@ struct OnCard {
 }
 
 impl OnCards {
-    pub(super) fn new(
-        kernel: Option<CardSetup>,
-    ) -> (Self, mpsc::UnboundedReceiver<Probed>) {
+    pub(super) fn new(kernel: Option<CardSetup>) -> (Self, mpsc::UnboundedReceiver<Probed>) {
         let (probed, received) = mpsc::unbounded_channel();
         let cards = Self {
             kernel,

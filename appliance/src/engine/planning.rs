@@ -9,11 +9,11 @@ use sluice_datapath::abi::{PREFILTER_MASKS4, PREFILTER_MASKS6};
 use sluice_kernel::{Datapath, TableStore, XdpMode, tables};
 use sluice_model::objects::Objects;
 use sluice_model::{BackendState, Name, Service};
+use sluice_planner::card::CardsPlan;
 use sluice_planner::facts::{
     BackendFacts, Endpoint, Health, LinkFacts, ProgramFacts, ServiceFacts, Way,
 };
 use sluice_planner::stages::service::state::Condition;
-use sluice_planner::card::CardsPlan;
 use sluice_planner::{
     Clock, Error, Facts, LinkPlacement, Plan, Sizes, SlotWords, Snapshot, State, plan,
 };

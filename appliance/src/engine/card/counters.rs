@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ipnet::IpNet;
-use sluice_datapath::abi::{
-    CardCounts, CardPrefixKey4, CardPrefixKey6, Count, ip_address,
-};
+use sluice_datapath::abi::{CardCounts, CardPrefixKey4, CardPrefixKey6, Count, ip_address};
 use sluice_kernel::{Cards, Removed, card_tables};
 use sluice_model::status::Placement;
 use sluice_planner::card::{CardContents, placement_of};
@@ -99,13 +97,20 @@ impl CardCounters {
         if let Some(removed) = removed.filter(|removed| removed.current) {
             let mut reading = Reading::default();
             for table in &removed.contents {
-                reading.counts =
-                    table.read(card_tables::COUNTS).next().map(|(_, counts)| counts).or(reading.counts);
+                reading.counts = table
+                    .read(card_tables::COUNTS)
+                    .next()
+                    .map(|(_, counts)| counts)
+                    .or(reading.counts);
                 reading.sent.extend(table.read(card_tables::SENT));
                 let v4 = table.read(card_tables::PREFIXES4);
-                reading.prefixes.extend(v4.filter_map(|(key, value)| Some((net4(&key)?, value.count))));
+                reading
+                    .prefixes
+                    .extend(v4.filter_map(|(key, value)| Some((net4(&key)?, value.count))));
                 let v6 = table.read(card_tables::PREFIXES6);
-                reading.prefixes.extend(v6.filter_map(|(key, value)| Some((net6(&key)?, value.count))));
+                reading
+                    .prefixes
+                    .extend(v6.filter_map(|(key, value)| Some((net6(&key)?, value.count))));
             }
             self.take(link, held, reading);
         }
@@ -201,10 +206,7 @@ fn more(now: Count, before: Count) -> Count {
     if now.packets < before.packets {
         return now;
     }
-    Count {
-        packets: now.packets - before.packets,
-        bytes: now.bytes.saturating_sub(before.bytes),
-    }
+    Count { packets: now.packets - before.packets, bytes: now.bytes.saturating_sub(before.bytes) }
 }
 
 fn add(sum: &mut Count, more: Count) {
