@@ -119,7 +119,8 @@ impl Question<'_> {
             return Some(Obstacle::new(*unused));
         }
         let Some(host) = self.host else {
-            let reason = "the host's program is not on the link, and the card only takes work from it";
+            let reason =
+                "the host's program is not on the link, and the card only takes work from it";
             return Some(Obstacle::new(reason));
         };
         if self.link.offload == Offload::Off {

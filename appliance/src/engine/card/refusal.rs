@@ -59,11 +59,7 @@ impl Trouble {
         } else {
             format!("it is tried again by itself, every {} s at least", LAST_RETRY.as_secs())
         };
-        Refusal {
-            reason: self.reason.to_owned(),
-            words: self.words.clone(),
-            change: Some(change),
-        }
+        Refusal { reason: self.reason.to_owned(), words: self.words.clone(), change: Some(change) }
     }
 }
 
@@ -112,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_switch_that_is_off_is_named() {
-        let words = "eth0: the card refused to run the program (tc): TC offload is disabled on net device.";
+        let words =
+            "eth0: the card refused to run the program (tc): TC offload is disabled on net device.";
         let trouble = Trouble::because("HookRefused", "", words.to_owned(), None);
         assert_eq!(trouble.refusal("eth0").change.unwrap(), "ethtool -K eth0 hw-tc-offload on");
     }

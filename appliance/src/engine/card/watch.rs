@@ -116,9 +116,9 @@ impl Engine {
         let Some(gateway) = objects.gateway() else { return };
         let id = object_id(Kind::Gateway, gateway.name());
         let placements = self.planning.placements.iter().flat_map(|link| &link.stages);
-        let on_cards = placements.clone().filter(|stage| {
-            stage.requested.is_some_and(|requested| requested.is_on_card())
-        });
+        let on_cards = placements
+            .clone()
+            .filter(|stage| stage.requested.is_some_and(|requested| requested.is_on_card()));
         let (mut wanted, mut missing) = (0, 0);
         for stage in on_cards {
             wanted += 1;
@@ -134,7 +134,8 @@ impl Engine {
             }
             (None, missing, _) => {
                 let words = words.join("; ");
-                let message = format!("{missing} stages run on the host instead of a card: {words}");
+                let message =
+                    format!("{missing} stages run on the host instead of a card: {words}");
                 (false, "CardRefused", message)
             }
         };
