@@ -50,6 +50,17 @@ fn table(status: &Status) -> String {
         short(traffic.passed_packets as f64),
         short(traffic.dropped_packets as f64)
     );
+    let places = status.placements.iter().map(|place| {
+        let link = place.link.as_ref().map_or(String::new(), |link| format!(" on {link}"));
+        format!(
+            "  {}{link}: {} sent, {} passed on, {} dropped",
+            place.placement,
+            short(place.sent_packets as f64),
+            short(place.passed_packets as f64),
+            short(place.dropped_packets as f64)
+        )
+    });
+    let packets = std::iter::once(packets).chain(places).collect::<Vec<_>>().join("\n");
     let directory = status
         .directory
         .problems

@@ -21,10 +21,12 @@ use sluice_kernel::Cards as KernelCards;
 use sluice_model::Object;
 use sluice_model::objects::Objects;
 use sluice_planner::card::{CardContents, CardFacts, Cards, CardsPlan, Forest, plan_cards};
+use sluice_planner::facts::ProgramFacts;
 use sluice_planner::{Facts, Plan, SlotWords};
 use sluice_profile::{Hook, Profile};
 use tokio::sync::mpsc;
 
+use crate::wire::Supposition;
 pub(super) use counters::CardCounters;
 pub use counters::PlacementCounters;
 pub(super) use probe::Probed;
@@ -98,6 +100,42 @@ impl OnCards {
             plan,
             words,
             cards: &self.facts(),
+            heat: self.heat.heat(),
+            forests: &forests,
+        })
+    }
+
+    /// What would be on the cards if one of them, or all, could do what a profile says and held nothing yet.
+    pub(super) fn suppose(
+        &mut self,
+        objects: &Objects,
+        facts: &Facts,
+        plan: &Plan,
+        words: SlotWords,
+        supposed: Supposition,
+    ) -> CardsPlan {
+        let profile = Arc::new(supposed.profile);
+        let other = || CardFacts { profile: Some(Arc::clone(&profile)), ..CardFacts::default() };
+        let mut cards = self.facts();
+        let links = objects.gateway().map_or(&[][..], |gateway| &gateway.spec.links);
+        for link in links.iter().map(|link| &link.name) {
+            if supposed.link.as_ref().is_none_or(|only| only == link) {
+                cards.insert(link.to_string(), other());
+            }
+        }
+        // Links that are not here, or run no program yet, are judged as if they did.
+        let mut facts = facts.clone();
+        for link in links.iter().map(|link| link.name.as_str()) {
+            let program = ProgramFacts { is_native: true, settings: None, is_current: true };
+            facts.links.entry(link.to_owned()).or_default().program.get_or_insert(program);
+        }
+        let forests = self.forests(objects);
+        plan_cards(&Cards {
+            objects,
+            facts: &facts,
+            plan,
+            words,
+            cards: &cards,
             heat: self.heat.heat(),
             forests: &forests,
         })

@@ -22,6 +22,7 @@ use super::Engine;
 use super::hops::Hops;
 use super::views::key_of;
 use crate::health::{BackendKey, Monitor, Verdict};
+use crate::wire::Supposition;
 
 /// What plans are made from. Facts that did not change stay the same `Arc`: what depends on them is not computed again.
 #[derive(Debug)]
@@ -211,6 +212,18 @@ impl Engine {
         let facts = self.facts(objects)?;
         let store = self.datapath.tables();
         Ok(self.cards.plan(objects, &facts, plan, slot_words(&*store)))
+    }
+
+    /// The same if cards could do something else: one of a link, or all.
+    pub(super) fn suppose(
+        &mut self,
+        objects: &Objects,
+        plan: &Plan,
+        supposed: Supposition,
+    ) -> sluice_kernel::Result<CardsPlan> {
+        let facts = self.facts(objects)?;
+        let store = self.datapath.tables();
+        Ok(self.cards.suppose(objects, &facts, plan, slot_words(&*store), supposed))
     }
 
     fn facts(&mut self, objects: &Objects) -> sluice_kernel::Result<Facts> {

@@ -15,6 +15,12 @@ impl Engine {
     /// # Errors
     /// When the datapath cannot be read.
     pub fn status(&mut self) -> Result<Status> {
+        self.cards.read_all_counters();
+        let mut placements = self.traffic_by_place()?;
+        // The host alone is what `traffic` says.
+        if placements.len() == 1 {
+            placements.clear();
+        }
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: self.desired.revision,
@@ -27,7 +33,8 @@ impl Engine {
             },
             gateway: self.desired.objects.gateway().is_some().then(|| self.gateway_status()),
             totals: self.totals(),
-            traffic: traffic(&self.datapath.counts()?),
+            traffic: traffic(&self.counts()?),
+            placements,
         })
     }
 

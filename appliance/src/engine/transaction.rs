@@ -82,8 +82,8 @@ impl Engine {
             let mut plan = self.plan(&desired.objects)?;
             let cards = self.plan_cards(&desired.objects, &plan)?;
             refuse_unmet(&cards.refused)?;
-            plan.placements = cards.placements;
-            let view = self.view_of(&plan, desired.revision);
+            plan.placements.clone_from(&cards.placements);
+            let view = self.view_of(&plan, &cards, desired.revision);
             return Ok(Applied { revision: desired.revision, dry_run, diff, plan: Some(view) });
         }
         // Whoever asks for a link gets an answer; a file stays and is tried again.

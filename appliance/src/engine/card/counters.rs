@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ipnet::IpNet;
-use sluice_datapath::abi::{CardCounts, CardPrefixKey4, CardPrefixKey6, Count, ip_address};
+use sluice_datapath::abi::{
+    CardCounts, CardPrefix, CardPrefixKey4, CardPrefixKey6, Count, ip_address,
+};
 use sluice_kernel::{Cards, Removed, card_tables};
 use sluice_model::status::Placement;
 use sluice_planner::card::{CardContents, placement_of};
@@ -30,7 +32,7 @@ pub struct PlacementCounters {
 pub(in crate::engine) struct CardCounters {
     placements: BTreeMap<(String, Placement), PlacementCounters>,
     backends: HashMap<u32, Count>,
-    prefixes: HashMap<IpNet, Count>,
+    prefixes: HashMap<(IpNet, bool), Count>,
     /// What the counters said last, by link.
     last: HashMap<String, Last>,
 }
@@ -39,7 +41,7 @@ pub(in crate::engine) struct CardCounters {
 struct Last {
     counts: CardCounts,
     backends: HashMap<u32, Count>,
-    prefixes: HashMap<IpNet, Count>,
+    prefixes: HashMap<(IpNet, bool), Count>,
 }
 
 /// What the tables of a card say.
@@ -48,7 +50,7 @@ struct Reading {
     counts: Option<CardCounts>,
     /// By index on the card.
     sent: Vec<(u32, Count)>,
-    prefixes: Vec<(IpNet, Count)>,
+    prefixes: Vec<((IpNet, bool), Count)>,
 }
 
 impl CardCounters {
@@ -69,9 +71,9 @@ impl CardCounters {
         self.backends.remove(&id);
     }
 
-    /// What prefixes decided on cards.
-    pub(in crate::engine) fn prefixes(&self) -> impl Iterator<Item = (&IpNet, Count)> {
-        self.prefixes.iter().map(|(prefix, count)| (prefix, *count))
+    /// What prefixes decided on cards, with whether they deny.
+    pub(in crate::engine) fn prefixes(&self) -> impl Iterator<Item = (&IpNet, bool, Count)> {
+        self.prefixes.iter().map(|((prefix, deny), count)| (prefix, *deny, *count))
     }
 
     /// All cards together.
@@ -104,13 +106,9 @@ impl CardCounters {
                     .or(reading.counts);
                 reading.sent.extend(table.read(card_tables::SENT));
                 let v4 = table.read(card_tables::PREFIXES4);
-                reading
-                    .prefixes
-                    .extend(v4.filter_map(|(key, value)| Some((net4(&key)?, value.count))));
+                reading.prefixes.extend(v4.filter_map(|(key, value)| entry(net4(&key), &value)));
                 let v6 = table.read(card_tables::PREFIXES6);
-                reading
-                    .prefixes
-                    .extend(v6.filter_map(|(key, value)| Some((net6(&key)?, value.count))));
+                reading.prefixes.extend(v6.filter_map(|(key, value)| entry(net6(&key), &value)));
             }
             self.take(link, held, reading);
         }
@@ -186,11 +184,15 @@ fn read(cards: &dyn Cards, ifindex: u32, held: &CardContents) -> Reading {
     }
     if has(Stage::Prefilter) {
         let v4 = cards.all(ifindex, card_tables::PREFIXES4).unwrap_or_default().into_iter();
-        reading.prefixes.extend(v4.filter_map(|(key, value)| Some((net4(&key)?, value.count))));
+        reading.prefixes.extend(v4.filter_map(|(key, value)| entry(net4(&key), &value)));
         let v6 = cards.all(ifindex, card_tables::PREFIXES6).unwrap_or_default().into_iter();
-        reading.prefixes.extend(v6.filter_map(|(key, value)| Some((net6(&key)?, value.count))));
+        reading.prefixes.extend(v6.filter_map(|(key, value)| entry(net6(&key), &value)));
     }
     reading
+}
+
+fn entry(prefix: Option<IpNet>, value: &CardPrefix) -> Option<((IpNet, bool), Count)> {
+    Some(((prefix?, value.word.denies()), value.count))
 }
 
 fn net4(key: &CardPrefixKey4) -> Option<IpNet> {

@@ -63,7 +63,7 @@ impl Engine {
         for (prefix, hits) in host_hits(&self.datapath.prefilter_hits()?) {
             *packets.entry(prefix).or_default() += hits;
         }
-        for (prefix, count) in self.cards.counters.prefixes() {
+        for (prefix, _, count) in self.cards.counters.prefixes() {
             *packets.entry(*prefix).or_default() += count.packets;
         }
         Ok(packets)

@@ -64,8 +64,7 @@ impl Wire {
 fn nic(namespace: &Namespace, link: &str) -> Result<(Device, u32)> {
     namespace.enter(|| {
         let device = Device::create()?;
-        device.port(0).rename(link)?;
-        let ifindex = device.port(0).link()?.ifindex;
+        let ifindex = device.port(0).rename(link)?.ifindex;
         Ok((device, ifindex))
     })
 }
