@@ -25,5 +25,5 @@ pub(crate) fn ci() -> Result<ExitCode> {
     ebpf::build()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run::run(run::cargo().args(clippy))?;
-    tiers::test(&tiers::Options::default())
+    tiers::test(&tiers::Options { all_must_run: true, ..tiers::Options::default() })
 }

@@ -1,12 +1,14 @@
 //! Developer commands of Sluice: `cargo xtask COMMAND`.
 
 mod ci;
+mod debian;
 mod ebpf;
 mod lab;
 mod paths;
 mod run;
 mod setup;
 mod tiers;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,8 @@ enum Command {
     Test(tiers::Options),
     /// Bring up the laboratory of network namespaces and watch traffic go through it
     Lab(lab::Options),
+    /// The virtual machine with netdevsim: its tests, a shell, a command
+    Vm(vm::Options),
     /// What continuous integration runs: format, clippy, licences, every tier of tests
     Ci,
 }
@@ -51,6 +55,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::BuildEbpf => ebpf::build().map(|()| ExitCode::SUCCESS),
         Command::Test(options) => tiers::test(&options),
         Command::Lab(options) => lab::lab(&options),
+        Command::Vm(options) => vm::vm(options),
         Command::Ci => ci::ci(),
     }
 }

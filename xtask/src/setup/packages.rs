@@ -44,21 +44,20 @@ const PROGRAMS: [Package; 3] = [
     },
 ];
 
+/// What starts the virtual machine. Everything in it, its compiler too, is unpacked below `.cache`.
+const VM_PROGRAMS: [Package; 1] = [Package {
+    program: "qemu-system-x86_64",
+    purpose: "starts the virtual machine of the tests",
+    debian: &["qemu-system-x86"],
+    fedora: "qemu-system-x86-core",
+    arch: "qemu-system-x86",
+}];
+
 /// To compile bpf-linker: LLVM's headers and library, a C++ compiler for their glue.
 const LINKER_BUILD: &str = "LLVM for bpf-linker";
 
 pub(crate) fn needs(system: &System, toolchain: &Toolchain) -> Vec<Need> {
-    let mut needs: Vec<Need> = PROGRAMS
-        .iter()
-        .map(|package| Need {
-            name: package.program.to_owned(),
-            purpose: package.purpose,
-            state: match run::find_program(package.program) {
-                Some(file) => State::Present(file.display().to_string()),
-                None => State::Package,
-            },
-        })
-        .collect();
+    let mut needs: Vec<Need> = PROGRAMS.iter().map(need).collect();
     if !linker_is_there() {
         needs.push(Need {
             name: LINKER_BUILD.to_owned(),
@@ -67,6 +66,22 @@ pub(crate) fn needs(system: &System, toolchain: &Toolchain) -> Vec<Need> {
         });
     }
     needs
+}
+
+/// What the virtual machine needs besides.
+pub(crate) fn for_vm() -> Vec<Need> {
+    VM_PROGRAMS.iter().map(need).collect()
+}
+
+fn need(package: &Package) -> Need {
+    Need {
+        name: package.program.to_owned(),
+        purpose: package.purpose,
+        state: match run::find_program(package.program) {
+            Some(file) => State::Present(file.display().to_string()),
+            None => State::Package,
+        },
+    }
 }
 
 fn llvm_state(system: &System, toolchain: &Toolchain) -> State {
@@ -87,7 +102,7 @@ pub(crate) fn missing(system: &System, toolchain: &Toolchain, needs: &[Need]) ->
         needs.iter().any(|need| need.name == name && matches!(need.state, State::Package))
     };
     let mut names = Vec::new();
-    for package in PROGRAMS.iter().filter(|package| lacks(package.program)) {
+    for package in PROGRAMS.iter().chain(&VM_PROGRAMS).filter(|package| lacks(package.program)) {
         match system.family() {
             Family::Debian => names.extend(package.debian.iter().map(|name| (*name).to_owned())),
             Family::Fedora => names.push(package.fedora.to_owned()),

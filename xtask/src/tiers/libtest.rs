@@ -36,7 +36,8 @@ pub(crate) fn cargo_test(tier: &str, arguments: &[String], long: bool) -> Result
     Ok(parser.finish(status.success(), &arguments.join(" ")))
 }
 
-fn log_file(tier: &str) -> Result<File> {
+/// What a tier's tests print, for reading it all later.
+pub(super) fn log_file(tier: &str) -> Result<File> {
     let folder = paths::cache().join("test-log");
     fs::create_dir_all(&folder)?;
     let file = folder.join(format!("{tier}.log"));
@@ -62,7 +63,7 @@ enum Place {
 }
 
 #[derive(Default)]
-struct Parser {
+pub(super) struct Parser {
     place: Place,
     /// The heading of the binary that runs.
     binary: String,
@@ -76,7 +77,7 @@ struct Parser {
 
 impl Parser {
     /// Takes the next line; returns what a reader should see of it.
-    fn line(&mut self, line: &str) -> Option<String> {
+    pub(super) fn line(&mut self, line: &str) -> Option<String> {
         if let Some(heading) = heading(line) {
             self.end_binary();
             self.binary = heading;
@@ -182,12 +183,11 @@ impl Parser {
         }
     }
 
-    fn finish(mut self, cargo_succeeded: bool, arguments: &str) -> Summary {
+    /// `what` was run: a failure without a failed test is its failure.
+    pub(super) fn finish(mut self, succeeded: bool, what: &str) -> Summary {
         self.end_binary();
-        if !cargo_succeeded && self.summary.failed.is_empty() {
-            self.summary
-                .failed
-                .push(format!("cargo test {arguments}: did not compile or did not start"));
+        if !succeeded && self.summary.failed.is_empty() {
+            self.summary.failed.push(format!("tests {what}: did not compile or did not start"));
         }
         self.summary
     }

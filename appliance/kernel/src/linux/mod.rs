@@ -2,6 +2,7 @@
 
 mod attach;
 mod attached;
+mod card;
 mod clock;
 mod commit;
 mod counters;
@@ -20,6 +21,7 @@ mod tables;
 mod test_program;
 mod xdp;
 
+pub use card::{CardOptions, Cards, CardsOpened, Emulation};
 pub use detach_all::{Detached, detach_all};
 pub use network::Network;
 pub use objects::{ObjectIds, object_ids};
