@@ -8,14 +8,14 @@ use std::sync::Arc;
 use clap::{Parser, ValueEnum};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use sluice_kernel::linux;
+use sluice_kernel::linux::{self, CardOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::api::{self, Listeners, Secret};
-use crate::engine::{Engine, Setup};
+use crate::engine::{CardSetup, Engine, Setup, Unprobed};
 use crate::event::EventLog;
 use crate::health::NetworkProber;
 
@@ -96,7 +96,10 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     start_log(&options)?;
     if options.detach_all {
         let detached = linux::detach_all(&options.pins)?;
-        println!("removed programs from {} links, and {} pins", detached.links, detached.pins);
+        println!(
+            "removed programs from {} links and {} cards, and {} pins",
+            detached.links, detached.cards, detached.pins
+        );
         return Ok(());
     }
     // Sockets, state and pins are for root.
@@ -112,6 +115,10 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     for note in &opened.notes {
         warn!("{note}");
     }
+    let (cards, opened) = linux::Cards::open(&CardOptions::default().pinned_in(&options.pins))?;
+    for note in &opened.notes {
+        warn!("{note}");
+    }
     let log = Arc::new(EventLog::default());
     let setup = Setup {
         datapath: Box::new(datapath),
@@ -119,6 +126,7 @@ async fn run(options: Options) -> Result<(), DaemonError> {
         config: options.config,
         state: options.state,
         prober: Arc::new(NetworkProber),
+        cards: Some(CardSetup { cards: Box::new(cards), prober: Arc::new(Unprobed) }),
         log: log.clone(),
     };
     let (stop, stopping) = watch::channel(false);

@@ -100,7 +100,7 @@ impl Configured<'_> {
 }
 
 /// One flow in a power of two that is at least as large as wished.
-fn sample_shift(events: &Events) -> u32 {
+pub(crate) fn sample_shift(events: &Events) -> u32 {
     match events.sample_flows {
         0 => NO_FLOWS,
         flows => flows.checked_next_power_of_two().map_or(NO_FLOWS - 1, u32::trailing_zeros),

@@ -32,7 +32,10 @@ impl Engine {
         let objects = self.desired.objects.clone();
         let revision = self.desired.revision;
         match self.plan(&objects) {
-            Ok(plan) => Ok(self.view_of(&plan, revision)),
+            Ok(mut plan) => {
+                plan.placements = self.plan_cards(&objects, &plan)?.placements;
+                Ok(self.view_of(&plan, revision))
+            }
             Err(super::planning::PlanError::Kernel(error)) => Err(error),
             Err(super::planning::PlanError::Impossible(error)) => {
                 let links = self.links_of(&self.planning.placements);

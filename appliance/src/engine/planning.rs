@@ -9,6 +9,7 @@ use sluice_datapath::abi::{PREFILTER_MASKS4, PREFILTER_MASKS6};
 use sluice_kernel::{Datapath, TableStore, XdpMode, tables};
 use sluice_model::objects::Objects;
 use sluice_model::{BackendState, Name, Service};
+use sluice_planner::card::CardsPlan;
 use sluice_planner::facts::{
     BackendFacts, Endpoint, Health, LinkFacts, ProgramFacts, ServiceFacts, Way,
 };
@@ -29,6 +30,8 @@ pub(super) struct Planning {
     pub(super) state: State,
     /// Where the stages run, by the last plan.
     pub(super) placements: Vec<LinkPlacement>,
+    /// What the operator requires of cards and cannot have.
+    pub(super) unmet: Vec<Error>,
     ways: Option<Arc<HashMap<IpAddr, Way>>>,
     services: HashMap<Name, Arc<ServiceFacts>>,
     nat_backends: Option<Arc<HashSet<u32>>>,
@@ -42,6 +45,7 @@ impl Planning {
         Self {
             state,
             placements: Vec::new(),
+            unmet: Vec::new(),
             ways: None,
             services: HashMap::new(),
             nat_backends: None,
@@ -196,6 +200,17 @@ impl Engine {
         let facts = self.facts(objects)?;
         let store = self.datapath.tables();
         Ok(plan(objects, &facts, &self.planning.state, slot_words(&*store))?)
+    }
+
+    /// What shall be on the cards once a plan is carried out.
+    pub(super) fn plan_cards(
+        &mut self,
+        objects: &Objects,
+        plan: &Plan,
+    ) -> sluice_kernel::Result<CardsPlan> {
+        let facts = self.facts(objects)?;
+        let store = self.datapath.tables();
+        Ok(self.cards.plan(objects, &facts, plan, slot_words(&*store)))
     }
 
     fn facts(&mut self, objects: &Objects) -> sluice_kernel::Result<Facts> {

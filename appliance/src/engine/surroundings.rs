@@ -49,6 +49,9 @@ impl Engine {
     /// Takes in a change of the network.
     pub(super) fn learn(&mut self, event: NetworkEvent) {
         let is_link = matches!(event, NetworkEvent::Link(_) | NetworkEvent::LinkGone { .. });
+        if let NetworkEvent::Link(link) = &event {
+            self.cards.doubt(&link.name);
+        }
         match self.hops.learn(event) {
             Followup::None => {}
             Followup::Routes => self.dirty.routes = true,

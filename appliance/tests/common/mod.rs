@@ -145,6 +145,7 @@ impl Gateway {
             config: directory.path().join("config"),
             state: directory.path().join("state"),
             prober: answers.clone(),
+            cards: None,
             log: log.clone(),
         };
         let (stop, stopping) = watch::channel(false);

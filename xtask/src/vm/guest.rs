@@ -16,7 +16,7 @@ use crate::{paths, run};
 
 const START: &str = include_str!("guest/start.sh");
 const QEMU: &str = "qemu-system-x86_64";
-const MEMORY_MIB: u32 = 1024;
+const MEMORY_MIB: u32 = 2048;
 /// What coreutils' `timeout` ends with when the time was up.
 const TIMED_OUT: i32 = 124;
 
