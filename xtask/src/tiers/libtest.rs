@@ -14,7 +14,7 @@ pub(crate) fn cargo_test(tier: &str, arguments: &[String], long: bool) -> Result
     let mut command = run::cargo();
     command.arg("test").arg("--no-fail-fast").args(arguments).args(["--", "--show-output"]);
     if long {
-        command.env("SLUICE_TEST_LONG", "1");
+        command.env("SLUICE_LONG", "1");
     }
     println!("$ {}", run::shown(&command));
     // One pipe for both streams keeps cargo's headings where they belong among the results.
