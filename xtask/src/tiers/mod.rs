@@ -77,6 +77,7 @@ pub(crate) fn test(options: &Options) -> Result<ExitCode> {
 
 fn run(tier: Tier, selection: &Selection, long: bool) -> Result<Summary> {
     let mut summary = Summary::default();
+    libtest::begin_log(tier.name())?;
     for arguments in selection.of(tier) {
         summary.add(libtest::cargo_test(tier.name(), &arguments, long)?);
     }
