@@ -116,7 +116,8 @@ impl Links {
         let mut is_to_do = false;
         for link in configured {
             let old = before.remove(&link.name).unwrap_or_default();
-            let is_there = hops.link_named(link.name.as_str()).is_some();
+            let there = hops.link_named(link.name.as_str()).map(|there| there.ifindex);
+            let is_there = there.is_some();
             let mut new = old.clone();
             new.attachment =
                 attached.iter().find(|found| link.name == *found.link.name.as_str()).cloned();
@@ -126,7 +127,8 @@ impl Links {
                     if new.error.as_ref().is_some_and(|trouble| trouble.reason == "LinkMissing") {
                         new.error = None;
                     }
-                    new.torn_off |= old.attachment.is_some();
+                    // A link that was deleted and made anew took its program with it: nobody tore that off.
+                    new.torn_off |= old.attachment.is_some() && old.ifindex() == there;
                     is_to_do = true;
                 }
                 (Some(found), _) => {
