@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluice_model::status::{Condition, GatewayStatus};
 
-use super::{ProblemItem, Traffic};
+use super::{ProblemItem, ReasonCount, Traffic};
 
 /// The state of the whole.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,9 @@ pub struct Status {
     pub totals: Totals,
     /// What became of all packets so far.
     pub traffic: Traffic,
+    /// The dropped ones by reason, the most frequent first.
+    #[serde(default)]
+    pub drops: Vec<ReasonCount>,
 }
 
 /// The configuration directory.
