@@ -29,6 +29,8 @@ pub(super) struct Planning {
     pub(super) state: State,
     /// Where the stages run, by the last plan.
     pub(super) placements: Vec<LinkPlacement>,
+    /// What the last plan said.
+    pub(super) told: HashSet<String>,
     ways: Option<Arc<HashMap<IpAddr, Way>>>,
     services: HashMap<Name, Arc<ServiceFacts>>,
     nat_backends: Option<Arc<HashSet<u32>>>,
@@ -42,6 +44,7 @@ impl Planning {
         Self {
             state,
             placements: Vec::new(),
+            told: HashSet::new(),
             ways: None,
             services: HashMap::new(),
             nat_backends: None,
