@@ -183,6 +183,18 @@ async fn wrong_command_lines_end_with_two_and_no_daemon_with_one() {
 }
 
 #[tokio::test]
+async fn packet_that_cannot_be_is_not_traced() {
+    let server = Server::start().await;
+    let file = config(&server, &web("[{address: 10.0.1.1}]"));
+    server.sluice(&format!("apply -f {file}")).await;
+    let trace = "trace udp 198.51.100.7:1234 192.0.2.10:80 --payload";
+    let (code, _, error) = server.sluice(&format!("{trace} 65508")).await;
+    assert!(code == 1 && error.contains("65508 bytes behind the headers"), "{code}: {error}");
+    let (code, out, error) = server.sluice(&format!("{trace} 65507")).await;
+    assert!(code == 0 && out.contains("not-service"), "{out}{error}");
+}
+
+#[tokio::test]
 async fn completions_and_manual_pages_are_generated() {
     let server = Server::start().await;
     let (code, out, _) = server.sluice("completions bash").await;
