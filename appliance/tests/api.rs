@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::{GATEWAY, Server, TOKEN, ask, service};
 use serde_json::{Value, json};
+use sluice_appliance::api::Listeners;
 use sluice_appliance::event::{Event, EventKind, Severity};
 use sluice_datapath::abi::{PrefilterHit, PrefilterWord, Reason, address4};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -170,12 +171,23 @@ async fn socket_is_for_its_owner_and_for_one_daemon() {
     let server = Server::start().await;
     let mode = std::fs::metadata(&server.socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let error = sluice_appliance::api::Listeners::open(&server.socket, None).await.unwrap_err();
+    let error = Listeners::open(&server.socket, None).await.unwrap_err();
     assert!(error.to_string().contains("another sluiced answers there"), "{error}");
     // A daemon that was killed leaves its socket: the next one takes it.
     server.task.abort();
     let _ = server.task.await;
-    sluice_appliance::api::Listeners::open(&server.socket, None).await.unwrap();
+    Listeners::open(&server.socket, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn socket_of_a_dying_daemon_is_awaited() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("api.sock");
+    let dying = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let next = tokio::spawn(async move { Listeners::open(&path, None).await.map(|_| directory) });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(dying);
+    next.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -105,6 +105,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
     let problem = Problem::new(format!("cannot be read: {error}"));
     let hint = match error.kind() {
         io::ErrorKind::InvalidData => "save it as UTF-8",
+        io::ErrorKind::NotFound => "remove the link, or make what it points to",
         _ => "correct its permissions, or remove it from the configuration directory",
     };
     named(path, problem.with_hint(hint))
