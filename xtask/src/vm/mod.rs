@@ -143,7 +143,7 @@ impl Machine {
                 bail!("the guest's kernel found a mistake in itself:\n{}", complaints.join("\n"))
             }
             Outcome::TimedOut => bail!("the guest was not done in time (--timeout) and was ended"),
-            Outcome::Died { why } => {
+            Outcome::Died { why, .. } => {
                 bail!("the guest ended before its job; the last it said: {why}")
             }
         }
