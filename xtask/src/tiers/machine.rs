@@ -103,6 +103,8 @@ fn script(binaries: &[PathBuf], long: bool, filter: Option<&str>) -> String {
     script += "status=0\n";
     for binary in binaries {
         let heading = format!("     Running {} ({})", name(binary), binary.display());
+        // The name of a binary stands for all of its tests.
+        let filter = filter.filter(|filter| !name(binary).contains(filter));
         let filter = filter.map(|filter| format!(" '{}'", quoted(filter))).unwrap_or_default();
         let _ = writeln!(script, "echo '{}'", quoted(&heading));
         let _ = writeln!(
@@ -146,5 +148,7 @@ mod tests {
         );
         assert!(script.contains(r"--show-output 'it'\''s' 2>&1 || status=1"), "{script}");
         assert!(!script.contains("SLUICE_LONG"));
+        let whole = self::script(&binaries, true, Some("card"));
+        assert!(whole.contains("--show-output 2>&1") && whole.contains("SLUICE_LONG"), "{whole}");
     }
 }

@@ -43,7 +43,7 @@ enum Command {
         /// The long forms
         #[arg(long)]
         long: bool,
-        /// Only tests whose name contains this
+        /// Only tests whose name contains this, or whose binary's name does
         filter: Option<String>,
     },
     /// A shell in the guest, at this terminal; it ends with the shell
