@@ -10,8 +10,8 @@ use sluice_hwprobe::{Options, Probed, probe};
 use sluice_kernel::XdpMode;
 use sluice_kernel::linux::trial::Trials;
 use sluice_profile::{
-    Answer, Capability, Evidence, Finding, Hook, MapKind, Occupant, Origin, Profile, ProgramFeature,
-    Verdict, XdpFeature, difference,
+    Answer, Capability, Evidence, Finding, Hook, MapKind, Occupant, Origin, Profile,
+    ProgramFeature, Verdict, XdpFeature, difference,
 };
 
 const LINK: &str = "probe0";

@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model"]),
     ("sluice-netdevsim", &[]),
-    ("sluice-vm-tests", &["sluice-kernel", "sluice-netdevsim"]),
+    ("sluice-vm-tests", &["sluice-datapath", "sluice-kernel", "sluice-netdevsim"]),
     ("xtask", &[]),
 ];
 

@@ -52,17 +52,15 @@ pub(super) fn probe(link: &Link, record: &mut Record) {
 }
 
 fn claim(link: &Link, record: &mut Record, capability: Capability, names: &[&str]) {
-    let asked: Vec<_> = names.iter().map(|name| link.feature(name)).collect();
+    let mut asked: Vec<_> = names.iter().map(|name| link.feature(name)).collect();
     let claims = asked
         .iter()
-        .find(|(feature, _)| feature.is_some_and(|feature| feature.active || feature.changeable));
-    let (verdict, evidence) = match (claims, asked.into_iter().next()) {
-        (Some((_, evidence)), _) => (Verdict::Claimed, evidence.clone()),
-        (None, Some((Some(_), evidence))) => (Verdict::No, evidence),
-        (None, Some((None, evidence))) => {
-            (Verdict::Unknown("the features could not be read".to_owned()), evidence)
-        }
-        (None, None) => return,
+        .position(|(feature, _)| feature.is_some_and(|known| known.active || known.changeable));
+    let (feature, evidence) = asked.swap_remove(claims.unwrap_or(0));
+    let verdict = match (claims, feature) {
+        (Some(_), _) => Verdict::Claimed,
+        (None, Some(_)) => Verdict::No,
+        (None, None) => Verdict::Unknown("the features could not be read".to_owned()),
     };
     record.line(capability, verdict, evidence);
 }

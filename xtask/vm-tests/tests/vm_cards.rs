@@ -178,12 +178,7 @@ fn refusals() -> Refusals {
         (Knob::Port(PortKnob::Map), CardHook::Xdp, table, ""),
         (Knob::Device(DeviceKnob::Bind), CardHook::Xdp, CardStep::Bind, ""),
         (Knob::Device(DeviceKnob::Verify), CardHook::Tc, CardStep::Verify, "Hello from netdevsim"),
-        (
-            Knob::Port(PortKnob::XdpOffload),
-            CardHook::Xdp,
-            xdp,
-            "XDP offload disabled in DebugFS",
-        ),
+        (Knob::Port(PortKnob::XdpOffload), CardHook::Xdp, xdp, "XDP offload disabled in DebugFS"),
         (
             Knob::Port(PortKnob::Tc),
             CardHook::Tc,
@@ -428,7 +423,10 @@ fn a_slow_card_is_waited_for() {
     let delay = Duration::from_millis(800);
     bench.nic.device.delay_verification(800).unwrap();
     let started = Instant::now();
-    assert_eq!(cards.place(&bench.request(CardHook::Xdp)).unwrap().state.actual, CardActual::OnCard);
+    assert_eq!(
+        cards.place(&bench.request(CardHook::Xdp)).unwrap().state.actual,
+        CardActual::OnCard
+    );
     assert!(started.elapsed() >= delay, "{:?}", started.elapsed());
     bench.nic.device.delay_verification(0).unwrap();
 }
