@@ -6,7 +6,8 @@ use sluice_kernel::linux::trial::{
     TrialHook, TrialMatch, Tried,
 };
 use sluice_profile::{
-    Answer, Capability, Hook, LinkFeature, Occupant, ProgramFeature, TcFeature, Verdict, XdpFeature,
+    Answer, Capability, FlowerMatch, Hook, LinkFeature, Occupant, ProgramFeature, TcFeature,
+    Verdict, XdpFeature,
 };
 
 use super::{Link, programs, xdp};
@@ -51,7 +52,8 @@ fn alone(record: &Record, hook: &xdp::Hook<'_>, occupant: Occupant) -> bool {
             free && record.holds(Capability::Offload(Hook::Xdp, ProgramFeature::Attach))
         }
         Occupant::TcClsBpf => record.holds(Capability::Tc(TcFeature::ClsBpfSkipSw)),
-        Occupant::TcFlower => record.holds(Capability::Tc(TcFeature::FlowerSkipSw)),
+        // The rule that is held.
+        Occupant::TcFlower => record.holds(Capability::FlowerMatch(FlowerMatch::EtherType)),
         Occupant::IpsecCrypto => record.holds(Capability::Link(LinkFeature::IpsecCrypto)),
         Occupant::IpsecPacket => record.holds(Capability::Link(LinkFeature::IpsecPacket)),
         // Switching a feature of the link would be a change that a killed probe leaves behind.

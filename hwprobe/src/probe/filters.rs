@@ -6,7 +6,7 @@ use sluice_profile::{
 };
 
 use super::{Link, programs, xdp};
-use crate::record::{Record, answer};
+use crate::record::{Record, answer, finding};
 
 const CLS_BPF: Capability = Capability::Tc(TcFeature::ClsBpfSkipSw);
 const FLOWER: Capability = Capability::Tc(TcFeature::FlowerSkipSw);
@@ -57,6 +57,13 @@ fn cls_bpf(link: &Link, hook: &xdp::Hook<'_>, ingress: &Ingress<'_>, record: &mu
         record.skipped(attach, asked, &why);
         return;
     }
+    let load = Capability::Offload(Hook::ClsBpf, ProgramFeature::Load);
+    if let Some(line) = record.lines.get(&load).filter(|line| !line.holds()).cloned() {
+        // Without a program there is no filter, and for the same reason.
+        record.put(CLS_BPF, line.clone());
+        record.put(attach, line);
+        return;
+    }
     let pass = Code::verdict(programs::pass(Hook::ClsBpf));
     let tried = link
         .trials
@@ -69,25 +76,32 @@ fn cls_bpf(link: &Link, hook: &xdp::Hook<'_>, ingress: &Ingress<'_>, record: &mu
 fn flower(ingress: &Ingress<'_>, record: &mut Record) {
     let asked =
         "add a flower filter with skip_sw at ingress, EtherType 0x88b5, drop, and read it back";
-    let plain = ingress.flower(PLAIN).map(drop);
-    record.tried(FLOWER, asked, &plain);
+    let plain = finding(asked, &ingress.flower(PLAIN));
+    // A refusal that says nothing of the card is the same for every other rule.
+    let hopeless = matches!(plain.verdict, Verdict::Unknown(_));
+    record.put(FLOWER, plain.clone());
+    let attempt = |asked: String, trial: FlowerTrial| match hopeless {
+        true => plain.clone(),
+        false => finding(&asked, &ingress.flower(trial)),
+    };
     for field in FlowerMatch::ALL.iter().copied() {
         let asked =
             format!("add a flower filter with skip_sw that matches {} and drops", field.name());
-        let trial = FlowerTrial { field: field_of(field), ..PLAIN };
-        // Without a plain rule there is no other one: the reason is the same.
-        let tried = plain.clone().and_then(|()| ingress.flower(trial).map(drop));
-        record.tried(Capability::FlowerMatch(field), &asked, &tried);
+        let line = attempt(asked, FlowerTrial { field: field_of(field), ..PLAIN });
+        if line.holds() && !record.holds(FLOWER) {
+            // The EtherType of the plain rule alone was refused.
+            record.put(FLOWER, line.clone());
+        }
+        record.put(Capability::FlowerMatch(field), line);
     }
     for action in FlowerAction::ALL.iter().copied() {
         let capability = Capability::FlowerAction(action);
         let asked = format!("add a flower filter with skip_sw and the action {}", action.name());
         match action_of(action) {
+            // Some actions change the IPv4 header.
             Some(action) => {
-                // Some actions change the IPv4 header.
                 let trial = FlowerTrial { field: TrialMatch::DestinationIpv4, action };
-                let tried = plain.clone().and_then(|()| ingress.flower(trial).map(drop));
-                record.tried(capability, &asked, &tried);
+                record.put(capability, attempt(asked, trial));
             }
             None => record.skipped(capability, &asked, "there is no trial of it yet"),
         }
