@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sluice-appliance", &["sluice-datapath", "sluice-model", "sluice-kernel", "sluice-planner"]),
     ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model"]),
     ("sluice-netdevsim", &[]),
-    ("sluice-vm-tests", &["sluice-kernel", "sluice-netdevsim"]),
+    ("sluice-vm-tests", &["sluice-datapath", "sluice-kernel", "sluice-netdevsim"]),
     ("xtask", &[]),
 ];
 

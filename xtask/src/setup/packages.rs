@@ -20,13 +20,27 @@ struct Package {
     arch: &'static str,
 }
 
-const PROGRAMS: [Package; 3] = [
+const PROGRAMS: [Package; 5] = [
     Package {
         program: "cc",
         purpose: "links Rust programs, compiles the C parts of the cryptography library",
         debian: &["gcc", "libc6-dev"],
         fedora: "gcc",
         arch: "gcc",
+    },
+    Package {
+        program: "make",
+        purpose: "compiles libbpf, which loads programs onto network cards",
+        debian: &["make"],
+        fedora: "make",
+        arch: "make",
+    },
+    Package {
+        program: "pkg-config",
+        purpose: "finds the libraries that libbpf needs",
+        debian: &["pkg-config"],
+        fedora: "pkgconf-pkg-config",
+        arch: "pkgconf",
     },
     Package {
         program: "ip",
@@ -44,6 +58,33 @@ const PROGRAMS: [Package; 3] = [
     },
 ];
 
+/// A library to compile and link against.
+struct Library {
+    /// Its name in the table.
+    name: &'static str,
+    header: &'static str,
+    debian: &'static str,
+    fedora: &'static str,
+    arch: &'static str,
+}
+
+const LIBRARIES: [Library; 2] = [
+    Library {
+        name: "libelf",
+        header: "/usr/include/libelf.h",
+        debian: "libelf-dev",
+        fedora: "elfutils-libelf-devel",
+        arch: "libelf",
+    },
+    Library {
+        name: "zlib",
+        header: "/usr/include/zlib.h",
+        debian: "zlib1g-dev",
+        fedora: "zlib-ng-compat-devel",
+        arch: "zlib",
+    },
+];
+
 /// What starts the virtual machine. Everything in it, its compiler too, is unpacked below `.cache`.
 const VM_PROGRAMS: [Package; 1] = [Package {
     program: "qemu-system-x86_64",
@@ -58,6 +99,14 @@ const LINKER_BUILD: &str = "LLVM for bpf-linker";
 
 pub(crate) fn needs(system: &System, toolchain: &Toolchain) -> Vec<Need> {
     let mut needs: Vec<Need> = PROGRAMS.iter().map(need).collect();
+    needs.extend(LIBRARIES.iter().map(|library| Need {
+        name: library.name.to_owned(),
+        purpose: "libbpf reads the objects of programs for network cards with it",
+        state: match Path::new(library.header).exists() {
+            true => State::Present(library.header.to_owned()),
+            false => State::Package,
+        },
+    }));
     if !linker_is_there() {
         needs.push(Need {
             name: LINKER_BUILD.to_owned(),
@@ -109,6 +158,15 @@ pub(crate) fn missing(system: &System, toolchain: &Toolchain, needs: &[Need]) ->
             Family::Arch => names.push(package.arch.to_owned()),
             Family::Other => names.push(package.program.to_owned()),
         }
+    }
+    for library in LIBRARIES.iter().filter(|library| lacks(library.name)) {
+        let name = match system.family() {
+            Family::Debian => library.debian,
+            Family::Fedora => library.fedora,
+            Family::Arch => library.arch,
+            Family::Other => library.name,
+        };
+        names.push(name.to_owned());
     }
     if lacks(LINKER_BUILD) {
         let major = tools::linker_llvm(toolchain.llvm_major);
