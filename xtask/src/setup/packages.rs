@@ -12,7 +12,7 @@ use crate::run;
 
 /// A thing from the system's packages: how to see that it is there, and the package for each family.
 struct Package {
-    /// What one looks for, and the name in the table.
+    /// What one looks for, and the name in the table: a program, or a header of the C compiler's.
     program: &'static str,
     purpose: &'static str,
     debian: &'static [&'static str],
@@ -20,27 +20,13 @@ struct Package {
     arch: &'static str,
 }
 
-const PROGRAMS: [Package; 5] = [
+const PROGRAMS: [Package; 7] = [
     Package {
         program: "cc",
         purpose: "links Rust programs, compiles the C parts of the cryptography library",
         debian: &["gcc", "libc6-dev"],
         fedora: "gcc",
         arch: "gcc",
-    },
-    Package {
-        program: "make",
-        purpose: "compiles libbpf, which loads programs onto network cards",
-        debian: &["make"],
-        fedora: "make",
-        arch: "make",
-    },
-    Package {
-        program: "pkg-config",
-        purpose: "finds the libraries that libbpf needs",
-        debian: &["pkg-config"],
-        fedora: "pkgconf-pkg-config",
-        arch: "pkgconf",
     },
     Package {
         program: "ip",
@@ -56,34 +42,38 @@ const PROGRAMS: [Package; 5] = [
         fedora: "ethtool",
         arch: "ethtool",
     },
-];
-
-/// A library to compile and link against.
-struct Library {
-    /// Its name in the table.
-    name: &'static str,
-    header: &'static str,
-    debian: &'static str,
-    fedora: &'static str,
-    arch: &'static str,
-}
-
-const LIBRARIES: [Library; 2] = [
-    Library {
-        name: "libelf",
-        header: "/usr/include/libelf.h",
-        debian: "libelf-dev",
+    Package {
+        program: "make",
+        purpose: "compiles libbpf, which loads programs for cards",
+        debian: &["make"],
+        fedora: "make",
+        arch: "make",
+    },
+    Package {
+        program: "pkg-config",
+        purpose: "finds the libraries that libbpf needs",
+        debian: &["pkg-config"],
+        fedora: "pkgconf-pkg-config",
+        arch: "pkgconf",
+    },
+    Package {
+        program: "libelf.h",
+        purpose: "libbpf reads ELF files with it",
+        debian: &["libelf-dev"],
         fedora: "elfutils-libelf-devel",
         arch: "libelf",
     },
-    Library {
-        name: "zlib",
-        header: "/usr/include/zlib.h",
-        debian: "zlib1g-dev",
+    Package {
+        program: "zlib.h",
+        purpose: "libbpf reads the kernel's configuration with it",
+        debian: &["zlib1g-dev"],
         fedora: "zlib-ng-compat-devel",
         arch: "zlib",
     },
 ];
+
+/// Where headers are.
+const HEADERS: &str = "/usr/include";
 
 /// What starts the virtual machine. Everything in it, its compiler too, is unpacked below `.cache`.
 const VM_PROGRAMS: [Package; 1] = [Package {
@@ -99,14 +89,6 @@ const LINKER_BUILD: &str = "LLVM for bpf-linker";
 
 pub(crate) fn needs(system: &System, toolchain: &Toolchain) -> Vec<Need> {
     let mut needs: Vec<Need> = PROGRAMS.iter().map(need).collect();
-    needs.extend(LIBRARIES.iter().map(|library| Need {
-        name: library.name.to_owned(),
-        purpose: "libbpf reads the objects of programs for network cards with it",
-        state: match Path::new(library.header).exists() {
-            true => State::Present(library.header.to_owned()),
-            false => State::Package,
-        },
-    }));
     if !linker_is_there() {
         needs.push(Need {
             name: LINKER_BUILD.to_owned(),
@@ -123,10 +105,15 @@ pub(crate) fn for_vm() -> Vec<Need> {
 }
 
 fn need(package: &Package) -> Need {
+    let found = if package.program.ends_with(".h") {
+        Some(Path::new(HEADERS).join(package.program)).filter(|file| file.exists())
+    } else {
+        run::find_program(package.program)
+    };
     Need {
         name: package.program.to_owned(),
         purpose: package.purpose,
-        state: match run::find_program(package.program) {
+        state: match found {
             Some(file) => State::Present(file.display().to_string()),
             None => State::Package,
         },
@@ -158,15 +145,6 @@ pub(crate) fn missing(system: &System, toolchain: &Toolchain, needs: &[Need]) ->
             Family::Arch => names.push(package.arch.to_owned()),
             Family::Other => names.push(package.program.to_owned()),
         }
-    }
-    for library in LIBRARIES.iter().filter(|library| lacks(library.name)) {
-        let name = match system.family() {
-            Family::Debian => library.debian,
-            Family::Fedora => library.fedora,
-            Family::Arch => library.arch,
-            Family::Other => library.name,
-        };
-        names.push(name.to_owned());
     }
     if lacks(LINKER_BUILD) {
         let major = tools::linker_llvm(toolchain.llvm_major);
@@ -202,11 +180,16 @@ mod tests {
         let needs = [
             Need { name: "cc".to_owned(), purpose: "", state: State::Package },
             Need { name: "ip".to_owned(), purpose: "", state: State::Present(String::new()) },
+            Need { name: "libelf.h".to_owned(), purpose: "", state: State::Package },
+            Need { name: "qemu-system-x86_64".to_owned(), purpose: "", state: State::Package },
             Need { name: LINKER_BUILD.to_owned(), purpose: "", state: State::Package },
         ];
         let names = missing(&System::read_as("debian"), &Toolchain::of_tests("1.95.0", 22), &needs);
-        assert_eq!(names, ["gcc", "libc6-dev", "g++", "llvm-22-dev"]);
+        let expected = ["gcc", "libc6-dev", "libelf-dev", "qemu-system-x86", "g++", "llvm-22-dev"];
+        assert_eq!(names, expected);
         let names = missing(&System::read_as("fedora"), &Toolchain::of_tests("1.95.0", 22), &needs);
-        assert_eq!(names, ["gcc", "gcc-c++", "llvm-devel"]);
+        let expected =
+            ["gcc", "elfutils-libelf-devel", "qemu-system-x86-core", "gcc-c++", "llvm-devel"];
+        assert_eq!(names, expected);
     }
 }

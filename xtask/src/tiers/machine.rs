@@ -98,7 +98,7 @@ fn executables(messages: &str) -> Vec<PathBuf> {
 fn script(binaries: &[PathBuf], long: bool, filter: Option<&str>) -> String {
     let mut script = "export SLUICE_VM=1\n".to_owned();
     if long {
-        script += "export SLUICE_TEST_LONG=1\n";
+        script += "export SLUICE_LONG=1\n";
     }
     script += "status=0\n";
     for binary in binaries {
@@ -145,6 +145,6 @@ mod tests {
             "{script}"
         );
         assert!(script.contains(r"--show-output 'it'\''s' 2>&1 || status=1"), "{script}");
-        assert!(!script.contains("SLUICE_TEST_LONG"));
+        assert!(!script.contains("SLUICE_LONG"));
     }
 }

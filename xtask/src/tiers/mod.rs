@@ -105,6 +105,7 @@ fn run(tier: Tier, selection: &Selection, options: &Options) -> Result<Summary> 
         return Ok(in_guest(selection, options));
     }
     let mut summary = Summary::default();
+    libtest::begin_log(tier.name())?;
     for arguments in selection.of(tier) {
         summary.add(libtest::cargo_test(tier.name(), &arguments, options.long)?);
     }
