@@ -15,7 +15,7 @@ use sluice_kernel::{
     chaos::Faults,
     linux::{CardOptions, Cards, CardsOpened, Emulation, detach_all},
 };
-use std::fs;
+use std::{fs, process::Command};
 use support::{Place, ip, objects::Objects, open_descriptors, place, run, send, veth};
 
 const EMULATION: Emulation = Emulation { max_entries: 2 };
@@ -266,7 +266,7 @@ fn the_place_for_filters_goes_with_our_filter_unless_somebody_else_uses_it() {
     let link = veth("c0");
     let mut cards = open(&place);
     let qdiscs = || {
-        let output = std::process::Command::new("tc").args(["qdisc", "show", "dev", "c0"]).output();
+        let output = Command::new("tc").args(["qdisc", "show", "dev", "c0"]).output();
         String::from_utf8(output.unwrap().stdout).unwrap()
     };
     cards.place(&request(link, CardHook::Tc)).unwrap();
@@ -277,7 +277,11 @@ fn the_place_for_filters_goes_with_our_filter_unless_somebody_else_uses_it() {
     assert!(!qdiscs().contains("clsact"));
 
     cards.place(&request(link, CardHook::Tc)).unwrap();
-    run("tc", "filter add dev c0 egress prio 5 matchall action pass");
+    // A classifier that every kernel has: in the old instruction set, it lets everything pass.
+    let theirs = ["bytecode", "1,6 0 0 4294967295"];
+    let place_of_theirs = "filter add dev c0 egress prio 5 bpf".split(' ');
+    let added = Command::new("tc").args(place_of_theirs).args(theirs).status().unwrap();
+    assert!(added.success());
     cards.remove(link).unwrap();
     assert!(qdiscs().contains("clsact"), "somebody has a filter there");
     run("tc", "filter del dev c0 egress");

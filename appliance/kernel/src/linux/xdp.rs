@@ -55,12 +55,11 @@ pub(super) fn programs_on(link: &LinkName) -> Result<Programs> {
 /// Programs by their mode.
 type Programs = Vec<(XdpMode, u32)>;
 
-/// The programs on all links of this network namespace.
-pub(super) fn programs_everywhere() -> Result<Vec<(LinkName, Programs)>> {
+/// The links of this network namespace.
+pub(super) fn links() -> Result<Vec<LinkName>> {
     let list = || Netlink::open()?.list(RouteNetlinkMessage::GetLink(LinkMessage::default()));
     let links = list().map_err(|refusal| network::failed("list the links", refusal))?;
-    let links = links.iter().filter_map(link_of);
-    Ok(links.map(|link| (link_name(link.header.index), in_message(link).collect())).collect())
+    Ok(links.iter().filter_map(link_of).map(|link| link_name(link.header.index)).collect())
 }
 
 fn link_of(message: &RouteNetlinkMessage) -> Option<&LinkMessage> {

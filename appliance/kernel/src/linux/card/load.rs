@@ -40,7 +40,7 @@ impl Cards {
                 "the program {} ({}) {what}",
                 request.program, request.hook
             )),
-            CardLoadError::Refused { errno, log } if log.trim().is_empty() => {
+            CardLoadError::Refused { errno, log } if !has_begun(&log) => {
                 refused(link, CardStep::Bind, errno, None)
             }
             CardLoadError::Refused { errno, log } => {
@@ -123,5 +123,22 @@ impl Cards {
 
     pub(super) fn unpin(&self, pins: &CardPins) -> Result<()> {
         if pins.0.is_dir() { crate::linux::pins::remove_all(&self.kernel, &pins.0) } else { Ok(()) }
+    }
+}
+
+/// Whether the verifier looked at the program. Asked to bind a program to a device that refuses, it says no more than that
+/// it looked at nothing.
+fn has_begun(log: &str) -> bool {
+    log.lines().any(|line| !line.trim().is_empty() && !line.starts_with("processed 0 insns"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verifier_that_looked_at_nothing_has_not_begun() {
+        assert!(!has_begun("") && !has_begun("processed 0 insns (limit 1000000) peak_states 0\n"));
+        assert!(has_begun("0: R1=ctx() R10=fp0\nprocessed 1 insns (limit 1000000)\n"));
     }
 }

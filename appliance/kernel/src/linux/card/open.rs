@@ -6,7 +6,7 @@ use super::{
     pins::{self, CardPins},
 };
 use crate::{
-    Result,
+    Error, LinkName, Result,
     linux::{
         pins::{Pins, at},
         sys::Kernel,
@@ -68,29 +68,42 @@ impl Cards {
         let found = self.all_found()?;
         let known: Vec<u32> =
             found.iter().filter_map(|found| found.program.as_ref()).map(|(_, id)| *id).collect();
+        for link in xdp::links()? {
+            self.take_off_strays_on(&link, &known, notes)?;
+        }
+        Ok(())
+    }
+
+    /// As before, from one link. `known` are the programs that are pinned.
+    pub(super) fn take_off_strays_on(
+        &self,
+        link: &LinkName,
+        known: &[u32],
+        notes: &mut Vec<String>,
+    ) -> Result<()> {
         let mode = mode(self.emulation.is_some());
-        for (link, programs) in xdp::programs_everywhere()? {
-            let failed = |errno| kernel_error(&link, "look at the card's program", errno);
-            for (_, id) in programs.iter().filter(|(at, id)| *at == mode && !known.contains(id)) {
-                let Some(program) = self.kernel.program_by_id(*id).map_err(failed)? else {
-                    continue;
-                };
-                if self.kernel.program_info(&program).map_err(failed)?.name() == PROGRAM {
-                    xdp::take_off(&link, mode, &program)?;
-                    notes.push(format!("{link}: took off a program of ours that nothing pinned"));
-                }
+        let failed = |errno| kernel_error(link, "look at the card's program", errno);
+        let programs = match xdp::programs_on(link) {
+            Err(Error::NoSuchLink { .. }) => return Ok(()),
+            programs => programs?,
+        };
+        for (_, id) in programs.iter().filter(|(at, id)| *at == mode && !known.contains(id)) {
+            let Some(program) = self.kernel.program_by_id(*id).map_err(failed)? else { continue };
+            if self.kernel.program_info(&program).map_err(failed)?.name() == PROGRAM {
+                xdp::take_off(link, mode, &program)?;
+                notes.push(format!("{link}: took off a program of ours that nothing pinned"));
             }
-            // Links that can hold no filters say so in many ways.
-            let filters = filter::list(link.ifindex).unwrap_or_default();
-            let stray = |filter: &filter::Filter| {
-                filter.looks_like_ours() && !filter.program.is_some_and(|id| known.contains(&id))
-            };
-            if filters.iter().any(stray) {
-                filter::remove(link.ifindex).map_err(|refusal| {
-                    xdp::refused(&link, "remove a filter of ours that nothing pins", refusal)
-                })?;
-                notes.push(format!("{link}: removed a filter of ours that nothing pinned"));
-            }
+        }
+        // Links that can hold no filters say so in many ways.
+        let filters = filter::list(link.ifindex).unwrap_or_default();
+        let stray = |filter: &filter::Filter| {
+            filter.looks_like_ours() && !filter.program.is_some_and(|id| known.contains(&id))
+        };
+        if filters.iter().any(stray) {
+            filter::remove(link.ifindex).map_err(|refusal| {
+                xdp::refused(link, "remove a filter of ours that nothing pins", refusal)
+            })?;
+            notes.push(format!("{link}: removed a filter of ours that nothing pinned"));
         }
         Ok(())
     }

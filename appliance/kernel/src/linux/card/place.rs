@@ -19,6 +19,7 @@ impl Cards {
             before = Some(self.removed(&shell, Vec::new())?);
         }
         let ours = old.as_ref().and_then(|old| old.program.as_ref()).map(|(_, id)| *id);
+        self.take_off_strays_on(&link, &Vec::from_iter(ours), &mut Vec::new())?;
         match self.others(&link, ours)?.into_iter().next() {
             Some(CardForeign::Program(program)) => {
                 return Err(Error::Foreign { link, program: Box::new(program) });
@@ -45,9 +46,9 @@ impl Cards {
             // It has seen its last packet, and its pins stand where those of the new one stood.
             let old = Found { pins: next, ..old };
             before = Some(self.removed(&old, self.last_contents(&old))?);
-            // The change is made. What is left here is also removed by the next change and the next start.
-            let _ = self.unpin(&old.pins);
         }
+        // The change is made. What is left here is also removed by the next change and the next start.
+        let _ = self.unpin(&CardPins::next(&self.pins, link.ifindex));
         Ok(Placed { state, before })
     }
 
@@ -61,7 +62,8 @@ impl Cards {
     ) -> Result<CardState> {
         let hooked = match old {
             Some(Found { about, program: Some((_, id)), .. }) => {
-                self.actual(link, about, *id)?.runs()
+                let actual = self.actual(link, about, *id)?;
+                actual.runs() || actual == CardActual::NotInHardware
             }
             _ => false,
         };
@@ -132,8 +134,16 @@ impl Cards {
         new: Option<(&Loaded, Hooked<'_>)>,
     ) -> Result<()> {
         match (old, new) {
-            // The old one never left.
-            (_, None) if same => Ok(()),
+            // The kernel has kept the old one, but when a card refuses the new program of a filter, the card may have lost
+            // the old one too, and refuse it now as well.
+            (Some((old, program)), None) if same => {
+                match self.actual(link, &old.about, program.id)? {
+                    CardActual::NotInHardware => {
+                        self.hook(link, &mut old.about.clone(), Some(program), program)
+                    }
+                    _ => Ok(()),
+                }
+            }
             (Some((old, program)), Some((_, new))) if same => {
                 self.hook(link, &mut old.about.clone(), Some(new), program)
             }
