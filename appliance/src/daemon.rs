@@ -1,5 +1,6 @@
 //! The daemon: its command line, and how its parts are put together.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -155,7 +156,11 @@ async fn run(options: Options) -> Result<(), DaemonError> {
 fn start_log(options: &Options) -> Result<(), DaemonError> {
     let filter = EnvFilter::try_new(&options.log)
         .map_err(|error| DaemonError::Log { filter: options.log.clone(), error })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for terminals, not for files and journals.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match options.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),

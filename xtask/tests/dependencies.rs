@@ -13,14 +13,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sluice-model", &["sluice-datapath"]),
     ("sluice-kernel", &["sluice-datapath"]),
     ("sluice-profile", &[]),
+    ("sluice-hwprobe", &["sluice-kernel", "sluice-profile"]),
     ("sluice-planner", &["sluice-datapath", "sluice-model", "sluice-profile"]),
     (
         "sluice-appliance",
-        &["sluice-datapath", "sluice-model", "sluice-kernel", "sluice-planner", "sluice-profile"],
+        &[
+            "sluice-datapath",
+            "sluice-model",
+            "sluice-kernel",
+            "sluice-planner",
+            "sluice-profile",
+            "sluice-hwprobe",
+        ],
     ),
-    ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model"]),
+    ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model", "sluice-netdevsim"]),
     ("sluice-netdevsim", &[]),
-    ("sluice-vm-tests", &["sluice-kernel", "sluice-netdevsim"]),
+    ("sluice-vm-tests", &["sluice-datapath", "sluice-kernel", "sluice-netdevsim"]),
     ("xtask", &[]),
 ];
 

@@ -57,14 +57,18 @@ impl Configured<'_> {
                 | feature(any(ServiceFlags::SOURCES), Features::SOURCES)
                 | feature(any(ServiceFlags::AFFINITY), Features::AFFINITY)
                 | feature(events.drops_per_second > 0 || events.sample_flows > 0, Features::EVENTS)
-                | feature(self.has_vlans(), Features::VLAN),
+                | feature(self.needs_tags(), Features::VLAN),
         )
     }
 
-    fn has_vlans(&self) -> bool {
+    /// Whether tagged packets must be looked into.
+    fn needs_tags(&self) -> bool {
         let links = &self.gateway.links;
         let on_links = links.iter().filter_map(|link| self.facts.links.get(link.name.as_str()));
-        on_links.into_iter().any(|link| link.has_vlans)
+        // A priority tag (VLAN 0) needs no VLAN link: Linux takes what is behind it, so the prefilter must see it.
+        let is_filtered = self.prefilters.prefixes4() + self.prefilters.prefixes6() > 0;
+        is_filtered
+            || on_links.into_iter().any(|link| link.has_vlans)
             || self.services.iter().any(|service| service.has_vlans)
     }
 

@@ -342,7 +342,7 @@ fn the_card_of_the_properties_has_work() {
         wait: 0,
     };
     let first = config(&rules, vec![service(0, &[1]), service(3, &[1, 2])]);
-    assert!(through(&[first.clone()], &[]) > 30);
+    assert!(through(std::slice::from_ref(&first), &[]) > 30);
     let second = config(&rules[..2], vec![service(0, &[1]), service(3, &[1])]);
     assert!(through(&[first, second], &[]) > 150);
 }

@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use sluice_model::status::HealthState;
+use sluice_model::status::{HealthState, PrefilterAction};
 
 use super::{Api, ApiError};
 use crate::wire::{BackendCounters, Counters, PlacementTraffic, Service, Status};
@@ -178,6 +178,19 @@ impl Reading {
         )
     }
 
+    fn prefixes(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let hits = self.counters.top_prefixes.iter().map(|top| {
+            let action = match top.action {
+                PrefilterAction::Deny => "deny",
+                PrefilterAction::Allow => "allow",
+            };
+            let labels = [("prefix", top.prefix.to_string()), ("action", action.to_owned())];
+            (labels, ConstCounter::new(top.hits))
+        });
+        let help = "Packets whose source matched one of the prefixes that hit most, at least";
+        family(encoder, ("prefix_hits", help), None, MetricType::Counter, hits)
+    }
+
     fn whole(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let status = &self.status;
         let gauges = [
@@ -208,6 +221,7 @@ impl Collector for Reading {
         self.whole(&mut encoder)?;
         self.reasons(&mut encoder)?;
         self.placements(&mut encoder)?;
+        self.prefixes(&mut encoder)?;
         self.services(&mut encoder)?;
         self.backends(&mut encoder)
     }

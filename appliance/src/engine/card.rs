@@ -41,6 +41,9 @@ pub struct CardSetup {
     pub prober: Arc<dyn CardProber>,
 }
 
+/// The prefixes in order, of both families, and the objects that they were read from.
+type KnownForests = (Vec<Arc<Object>>, Arc<[Forest; 2]>);
+
 /// All cards, and what is on them.
 pub(super) struct OnCards {
     kernel: Option<CardSetup>,
@@ -48,7 +51,7 @@ pub(super) struct OnCards {
     links: BTreeMap<String, OnCard>,
     heat: heat::Measured,
     pub(super) counters: CardCounters,
-    forests: Option<(Vec<Arc<Object>>, Arc<[Forest; 2]>)>,
+    forests: Option<KnownForests>,
     probed: mpsc::UnboundedSender<Probed>,
 }
 

@@ -55,6 +55,14 @@ fn reasons(counts: &[Count]) -> Vec<ReasonCount> {
     told.collect()
 }
 
+/// The drops by reason, the most frequent first.
+pub(super) fn drops(counts: &[Count]) -> Vec<ReasonCount> {
+    let mut drops = reasons(counts);
+    drops.retain(|count| count.class == class(Class::Drop));
+    drops.sort_by(|a, b| b.packets.cmp(&a.packets).then(a.reason.cmp(&b.reason)));
+    drops
+}
+
 /// What a service counted, zeros left out.
 pub(super) fn service_events(counts: &ServiceCounts) -> BTreeMap<String, u64> {
     let all = ServiceCounter::ALL.iter().zip(counts).filter(|(_, count)| **count > 0);

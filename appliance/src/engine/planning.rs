@@ -33,6 +33,8 @@ pub(super) struct Planning {
     pub(super) placements: Vec<LinkPlacement>,
     /// What the operator requires of cards and cannot have.
     pub(super) unmet: Vec<Error>,
+    /// What the last plan said.
+    pub(super) told: HashSet<String>,
     ways: Option<Arc<HashMap<IpAddr, Way>>>,
     services: HashMap<Name, Arc<ServiceFacts>>,
     nat_backends: Option<Arc<HashSet<u32>>>,
@@ -47,6 +49,7 @@ impl Planning {
             state,
             placements: Vec::new(),
             unmet: Vec::new(),
+            told: HashSet::new(),
             ways: None,
             services: HashMap::new(),
             nat_backends: None,

@@ -34,7 +34,7 @@ impl Engine {
         strict: &HashSet<LinkName>,
     ) -> Result<u64, ChangeError> {
         let mut changed = 0;
-        tell(&plan.notes);
+        tell(&plan.notes, &mut self.planning.told);
         let concerns_objects = !plan.notes.is_empty();
         let mut cards = self.plan_cards(objects, &plan)?;
         self.cards.withdraw(&cards, &self.log)?;
@@ -202,8 +202,13 @@ impl Engine {
     }
 }
 
-/// Logs what a plan changes; the rest of a long list only on request.
-fn tell(notes: &[Note]) {
+/// Logs what a plan changes; the rest of a long list only on request. What the last plan said already (a link that is
+/// refused again and again) is not repeated.
+fn tell(notes: &[Note], told: &mut HashSet<String>) {
+    let before = std::mem::take(told);
+    told.extend(notes.iter().map(|note| format!("{}: {}", note.object, note.message)));
+    let is_new = |note: &&Note| !before.contains(&format!("{}: {}", note.object, note.message));
+    let notes: Vec<_> = notes.iter().filter(is_new).collect();
     let (first, rest) = notes.split_at(notes.len().min(NOTES));
     for note in first {
         info!(object = %note.object, "{}", note.message);

@@ -5,7 +5,7 @@ use sluice_model::Kind;
 use sluice_model::status::HealthState;
 
 use super::Engine;
-use super::counters::traffic;
+use super::counters::{drops, traffic};
 use super::views::object_id;
 use crate::wire::{DirectoryStatus, ProblemItem, Status, Totals};
 
@@ -21,6 +21,7 @@ impl Engine {
         if placements.len() == 1 {
             placements.clear();
         }
+        let counts = self.counts()?;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: self.desired.revision,
@@ -33,8 +34,9 @@ impl Engine {
             },
             gateway: self.desired.objects.gateway().is_some().then(|| self.gateway_status()),
             totals: self.totals(),
-            traffic: traffic(&self.counts()?),
+            traffic: traffic(&counts),
             placements,
+            drops: drops(&counts),
         })
     }
 

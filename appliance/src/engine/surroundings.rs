@@ -175,15 +175,18 @@ impl Engine {
         }
         self.dirty.plan = true;
         self.planning.forget_health(&key.service);
+        let backend = key.endpoint();
         let (kind, severity, message) = match report.verdict {
             Verdict::Unknown => return,
-            Verdict::Up => (EventKind::BackendUp, Severity::Info, "answers its probes".to_owned()),
+            Verdict::Up => {
+                (EventKind::BackendUp, Severity::Info, format!("{backend} answers its probes"))
+            }
             Verdict::Down => {
                 let why = report.last_error.unwrap_or_default();
                 (
                     EventKind::BackendDown,
                     Severity::Error,
-                    format!("does not answer its probes: {why}"),
+                    format!("{backend} does not answer its probes: {why}"),
                 )
             }
         };

@@ -115,12 +115,6 @@ impl Root {
         }
         Ok(())
     }
-
-    /// The file in the root that has this name.
-    pub(super) fn read(&self, inside: &str) -> Result<Vec<u8>> {
-        let path = self.path(inside);
-        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
-    }
 }
 
 /// How many lines of a failed script's complaints are shown.

@@ -21,9 +21,13 @@ const SECTOR: usize = 512;
 const COMPRESSIONS: [(&[u8], &str); 3] =
     [(b"\xfd7zXZ", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x1f\x8b", "gzip")];
 
-/// Writes the kernel `boot/vmlinuz-RELEASE` of the root as `boot/vmlinux`.
+/// Writes the kernel that the packages brought into the root as `boot/vmlinux`.
 pub(super) fn extract(root: &Root, release: &str) -> Result<()> {
-    let image = root.read(&format!("boot/vmlinuz-{release}"))?;
+    // Newer packages keep it with its modules and copy it while they are installed.
+    let places = [format!("boot/vmlinuz-{release}"), format!("usr/lib/modules/{release}/vmlinuz")];
+    let image = places.iter().find_map(|place| fs::read(root.path(place)).ok());
+    let image =
+        image.with_context(|| format!("the packages have none of {}", places.join(", ")))?;
     let payload =
         payload(&image).context("the kernel's image has no header of the boot protocol")?;
     let Some((_, program)) = COMPRESSIONS.iter().find(|(magic, _)| payload.starts_with(magic))
@@ -34,7 +38,7 @@ pub(super) fn extract(root: &Root, release: &str) -> Result<()> {
     // The length of the kernel follows its end, which the programs complain about.
     let script = format!("{program} -dc /tmp/payload > /boot/vmlinux || true; rm /tmp/payload");
     root.script(&script, &[])?;
-    if !root.read("boot/vmlinux")?.starts_with(b"\x7fELF") {
+    if !fs::read(root.path("boot/vmlinux"))?.starts_with(b"\x7fELF") {
         bail!("what {program} made of the kernel's image is no ELF file");
     }
     Ok(())

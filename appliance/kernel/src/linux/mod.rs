@@ -19,6 +19,7 @@ mod readiness;
 mod sys;
 mod tables;
 mod test_program;
+pub mod trial;
 mod xdp;
 
 pub use card::{CardOptions, Cards, CardsOpened, Emulation};

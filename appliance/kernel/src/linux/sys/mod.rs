@@ -9,12 +9,14 @@ mod map;
 mod mapping;
 mod pin;
 mod program;
+mod trial;
 
 pub(super) use libbpf::{CardLoad, CardLoadError};
 pub(super) use link::LinkInfo;
 pub(super) use map::{MapInfo, MapSpec};
 pub(super) use mapping::Mapping;
 pub(super) use program::{ProgramSpec, TestRun};
+pub(super) use trial::{TrialMap, TrialProgram, TrialType};
 
 use crate::chaos::Faults;
 use nix::errno::Errno;
