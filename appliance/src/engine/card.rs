@@ -96,13 +96,15 @@ impl OnCards {
         plan: &Plan,
         words: SlotWords,
     ) -> CardsPlan {
-        let forests = self.forests(objects);
+        let cards = self.facts();
+        let needs_forests = cards.values().any(CardFacts::takes_programs);
+        let forests = if needs_forests { self.forests(objects) } else { Arc::default() };
         plan_cards(&Cards {
             objects,
             facts,
             plan,
             words,
-            cards: &self.facts(),
+            cards: &cards,
             heat: self.heat.heat(),
             forests: &forests,
         })
@@ -174,6 +176,11 @@ impl OnCards {
             (link.clone(), facts)
         };
         self.links.iter().map(of).collect()
+    }
+
+    /// Whether there are cards at all.
+    fn is_there(&self) -> bool {
+        self.kernel.is_some()
     }
 
     /// Whether something of ours is on a card.

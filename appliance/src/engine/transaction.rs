@@ -80,8 +80,10 @@ impl Engine {
         }
         if dry_run {
             let mut plan = self.plan(&desired.objects)?;
+            if is_demanding {
+                self.refuse_impossible(&desired.objects, &plan)?;
+            }
             let cards = self.plan_cards(&desired.objects, &plan)?;
-            refuse_unmet(&cards.refused)?;
             plan.placements.clone_from(&cards.placements);
             let view = self.view_of(&plan, &cards, desired.revision);
             return Ok(Applied { revision: desired.revision, dry_run, diff, plan: Some(view) });

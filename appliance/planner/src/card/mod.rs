@@ -57,6 +57,17 @@ pub struct CardFacts {
     pub limits: BTreeMap<CardTable, u32>,
 }
 
+impl CardFacts {
+    /// Whether the card is known to run programs, or runs one of ours: only then it matters what there is to put on it.
+    #[must_use]
+    pub fn takes_programs(&self) -> bool {
+        let profile = self.profile.as_deref();
+        let runs = |profile: &Profile, hook: &Hook| profile.program_offload(*hook).holds();
+        self.held.program.is_some()
+            || profile.is_some_and(|profile| Hook::ALL.iter().any(|hook| runs(profile, hook)))
+    }
+}
+
 /// What a card refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

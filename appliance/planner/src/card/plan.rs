@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sluice_datapath::abi::{Features, Slot};
 use sluice_model::{
-    GatewaySpec, Link, Name, Objects, Policy, Stage,
+    GatewaySpec, Link, Name, Objects, Policy, Prefilter, Stage,
     status::{NotChosen, Placement, StageStatus, TableShare},
 };
 
@@ -35,7 +35,7 @@ pub struct Cards<'a> {
     pub cards: &'a BTreeMap<String, CardFacts>,
     /// What is measured.
     pub heat: &'a Heat,
-    /// The prefixes of `objects`: [`Forest::of`].
+    /// The prefixes of `objects`: [`Forest::of`]. Not looked at where no card [takes programs](CardFacts::takes_programs).
     pub forests: &'a [Forest; 2],
 }
 
@@ -97,10 +97,14 @@ pub fn plan_cards(asked: &Cards) -> CardsPlan {
         let host = asked.plan.placements.iter().find(|placement| placement.link == name);
         let is_attached = facts.is_some_and(|facts| facts.program.is_some());
         let host_place = host.and_then(LinkPlacement::host).filter(|_| is_attached);
-        let (eligible, ineligible) =
-            pending.services(asked, facts.map_or(0, |facts| facts.ifindex));
-        let no_contents = CardContents::default();
         let card = asked.cards.get(name);
+        let (eligible, ineligible) = match card {
+            Some(card) if card.takes_programs() => {
+                pending.services(asked, facts.map_or(0, |facts| facts.ifindex))
+            }
+            _ => Default::default(),
+        };
+        let no_contents = CardContents::default();
         let held = card.map_or(&no_contents, |card| &card.held);
         let services = eligible.len() + ineligible.len();
         let is_settling = ineligible.iter().any(|(_, why)| why == MOVING);
@@ -109,7 +113,7 @@ pub fn plan_cards(asked: &Cards) -> CardsPlan {
             link,
             host: host_place,
             facts: card,
-            unused: unused(asked.objects, asked.forests),
+            unused: unused(asked.objects),
             offer: Offer {
                 forests: asked.forests,
                 eligible: &eligible,
@@ -190,10 +194,13 @@ fn reason(link: &Link, stage: Stage, best: &Candidate) -> String {
 }
 
 /// Stages that nothing is configured for.
-fn unused(objects: &Objects, forests: &[Forest; 2]) -> BTreeMap<Stage, &'static str> {
+fn unused(objects: &Objects) -> BTreeMap<Stage, &'static str> {
     let mut unused = BTreeMap::new();
     let services = || objects.services().map(|service| service.spec.mode);
-    if forests.iter().all(Forest::is_empty) {
+    let is_empty = |prefilter: &Prefilter| {
+        prefilter.spec.deny.is_empty() && prefilter.spec.allow.is_empty()
+    };
+    if objects.prefilters().all(is_empty) {
         unused.insert(Stage::Prefilter, "no Prefilter has a prefix");
     }
     if services().next().is_none() {

@@ -13,6 +13,8 @@ use crate::engine::Engine;
 
 /// A link is probed no more often, however much changes about it.
 const PAUSE: Duration = Duration::from_secs(2);
+/// A link that could not be probed is probed again after so long.
+const AGAIN: Duration = Duration::from_secs(60);
 /// A change that requires a card waits so long for what it can do.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -56,7 +58,8 @@ impl OnCards {
         if is_known || is_recent || is_in_use || card.is_probing {
             return;
         }
-        if card.unprobed.is_some() && !card.is_doubtful {
+        let has_failed = card.unprobed.is_some() && !card.is_doubtful;
+        if has_failed && card.probed_at.is_some_and(|at| at.elapsed() < AGAIN) {
             return;
         }
         (card.is_probing, card.is_doubtful) = (true, false);

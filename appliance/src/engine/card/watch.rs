@@ -113,7 +113,7 @@ impl Engine {
     /// States whether the cards do what is planned.
     pub(in crate::engine) fn state_of_cards(&mut self) {
         let objects = self.desired.objects.clone();
-        let Some(gateway) = objects.gateway() else { return };
+        let Some(gateway) = objects.gateway().filter(|_| self.cards.is_there()) else { return };
         let id = object_id(Kind::Gateway, gateway.name());
         let placements = self.planning.placements.iter().flat_map(|link| &link.stages);
         let on_cards = placements
