@@ -100,7 +100,8 @@ fn leftovers_of_a_killed_trial_are_removed_and_nothing_else() {
     let trials = Trials::open("a0").unwrap();
     assert_eq!(trials.remove_leftovers().unwrap(), Vec::<String>::new());
 
-    let (ours, other) = (foreign::Foreign::load("sluice_probe"), foreign::Foreign::load("somebody"));
+    let (ours, other) =
+        (foreign::Foreign::load("sluice_probe"), foreign::Foreign::load("somebody"));
     let _held = ours.attach(link, false, XdpMode::Native);
     std::mem::forget(trials.ingress().unwrap());
     let removed = trials.remove_leftovers().unwrap();
