@@ -4,6 +4,7 @@ mod ci;
 mod debian;
 mod ebpf;
 mod lab;
+mod offload;
 mod paths;
 mod run;
 mod setup;
@@ -29,6 +30,8 @@ enum Command {
     Setup(setup::Options),
     /// Compile the eBPF programs into .cache/ebpf and check the objects
     BuildEbpf,
+    /// Say whether a network card would take the programs that are made for cards
+    CheckOffload(offload::Options),
     /// Run every tier of tests, or the named ones
     Test(tiers::Options),
     /// Bring up the laboratory of network namespaces and watch traffic go through it
@@ -53,6 +56,7 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Setup(options) => setup::setup(&options),
         Command::BuildEbpf => ebpf::build().map(|()| ExitCode::SUCCESS),
+        Command::CheckOffload(options) => offload::check_offload(&options),
         Command::Test(options) => tiers::test(&options),
         Command::Lab(options) => lab::lab(&options),
         Command::Vm(options) => vm::vm(options),

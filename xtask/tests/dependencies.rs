@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "sluice-hwprobe",
         ],
     ),
-    ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model"]),
+    ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model", "sluice-netdevsim"]),
     ("sluice-netdevsim", &[]),
     ("sluice-vm-tests", &["sluice-datapath", "sluice-kernel", "sluice-netdevsim"]),
     ("xtask", &[]),

@@ -59,7 +59,7 @@ pub use vip::{
 
 /// The version of everything in this module together with the map names and kinds of the host programs.
 /// A daemon that finds pinned tables of another version replaces them.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Bytes in a cache line on the machines that Sluice targets.
 pub const CACHE_LINE: usize = 64;

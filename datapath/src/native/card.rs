@@ -102,6 +102,13 @@ impl MemoryCard {
         self.backends.iter().copied().zip(self.sent.iter().map(Cell::get))
     }
 
+    /// Begins to count anew what is sent to a backend.
+    pub fn forget_sent(&self, index: u32) {
+        if let Some(sent) = self.sent.get(index as usize) {
+            sent.set(Count::default());
+        }
+    }
+
     /// The prefixes of both families with what they decided.
     pub fn prefix_counts(&self) -> impl Iterator<Item = Count> {
         let four = self.prefixes4.values().map(|prefix| prefix.get().count);

@@ -1,6 +1,6 @@
 //! A simulated NIC.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::bus::{self, tell, tell_device};
 use crate::{BoundProgram, DeviceKnob, Error, Port, bound};
@@ -46,7 +46,7 @@ impl Builder {
         bus::available()?;
         let id = self.id.unwrap_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed));
         tell("new_device", &format!("{id} {} {}", self.ports, self.queues))?;
-        Ok(Device { id })
+        Ok(Device { id, is_removed: AtomicBool::new(false) })
     }
 }
 
@@ -54,6 +54,7 @@ impl Builder {
 #[derive(Debug)]
 pub struct Device {
     id: u32,
+    is_removed: AtomicBool,
 }
 
 impl Device {
@@ -125,19 +126,21 @@ impl Device {
         bound::read(&bus::debug_folder(self.id).join("bpf_bound_progs"))
     }
 
-    /// Removes the device now, and says what came of it.
+    /// Removes the device now, as when a card is pulled, and says what came of it. Whatever is asked of it later fails.
     ///
     /// # Errors
-    /// When somebody else removed it before.
-    pub fn remove(self) -> Result<(), Error> {
-        let removed = tell("del_device", &self.id.to_string());
-        std::mem::forget(self);
-        removed
+    /// When it was removed before.
+    pub fn remove(&self) -> Result<(), Error> {
+        self.is_removed.store(true, Ordering::Relaxed);
+        tell("del_device", &self.id.to_string())
     }
 }
 
 impl Drop for Device {
     fn drop(&mut self) {
+        if self.is_removed.load(Ordering::Relaxed) {
+            return;
+        }
         if let Err(error) = tell("del_device", &self.id.to_string()) {
             eprintln!("{error}");
         }

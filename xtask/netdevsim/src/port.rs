@@ -26,12 +26,14 @@ impl<'a> Port<'a> {
         named::find(self.device.id(), self.number)
     }
 
-    /// Gives the link another name.
+    /// Gives the link another name, and says what it is now.
     ///
     /// # Errors
     /// When the name is taken or no name of a link, or as [`Port::link`].
-    pub fn rename(&self, name: &str) -> Result<(), Error> {
-        named::rename(&self.link()?.name, name)
+    pub fn rename(&self, name: &str) -> Result<Named, Error> {
+        let link = self.link()?;
+        named::rename(&link.name, name)?;
+        Ok(Named { name: name.to_owned(), ..link })
     }
 
     /// Makes the port accept something or refuse it.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use self::object_file::Place;
 use crate::setup::{self, Toolchain};
-use crate::{paths, run};
+use crate::{offload, paths, run};
 
 /// A workspace of eBPF programs.
 struct Workspace {
@@ -61,6 +61,9 @@ pub(crate) fn build() -> Result<()> {
             })?;
             let report = object_file::check(&bytes, workspace.place)
                 .with_context(|| format!("{name}.o is not fit to load"))?;
+            if workspace.place == Place::Card {
+                offload::require(&bytes).with_context(|| format!("{name}.o is not fit to load"))?;
+            }
             println!("{name}.o: {report}");
             put(&paths::ebpf_objects().join(format!("{name}.o")), &bytes)?;
         }

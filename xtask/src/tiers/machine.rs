@@ -98,11 +98,13 @@ fn executables(messages: &str) -> Vec<PathBuf> {
 fn script(binaries: &[PathBuf], long: bool, filter: Option<&str>) -> String {
     let mut script = "export SLUICE_VM=1\n".to_owned();
     if long {
-        script += "export SLUICE_TEST_LONG=1\n";
+        script += "export SLUICE_LONG=1\n";
     }
     script += "status=0\n";
     for binary in binaries {
         let heading = format!("     Running {} ({})", name(binary), binary.display());
+        // The name of a binary stands for all of its tests.
+        let filter = filter.filter(|filter| !name(binary).contains(filter));
         let filter = filter.map(|filter| format!(" '{}'", quoted(filter))).unwrap_or_default();
         let _ = writeln!(script, "echo '{}'", quoted(&heading));
         let _ = writeln!(
@@ -145,6 +147,8 @@ mod tests {
             "{script}"
         );
         assert!(script.contains(r"--show-output 'it'\''s' 2>&1 || status=1"), "{script}");
-        assert!(!script.contains("SLUICE_TEST_LONG"));
+        assert!(!script.contains("SLUICE_LONG"));
+        let whole = self::script(&binaries, true, Some("card"));
+        assert!(whole.contains("--show-output 2>&1") && whole.contains("SLUICE_LONG"), "{whole}");
     }
 }

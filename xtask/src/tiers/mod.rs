@@ -10,7 +10,7 @@ mod summary;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use self::selection::Selection;
@@ -91,6 +91,11 @@ pub(crate) fn test_in_guest(
     setup::ensure()?;
     ebpf::build()?;
     let summary = machine::run(&Selection::read()?, guest, long, filter.as_deref())?;
+    if let Some(filter) = filter
+        && summary == Summary::default()
+    {
+        bail!("no test of the tier vm and no binary of it has a name with '{filter}' in it");
+    }
     println!();
     Ok(end(&summary))
 }
@@ -105,6 +110,7 @@ fn run(tier: Tier, selection: &Selection, options: &Options) -> Result<Summary> 
         return Ok(in_guest(selection, options));
     }
     let mut summary = Summary::default();
+    libtest::begin_log(tier.name())?;
     for arguments in selection.of(tier) {
         summary.add(libtest::cargo_test(tier.name(), &arguments, options.long)?);
     }

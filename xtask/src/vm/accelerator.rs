@@ -85,7 +85,7 @@ fn trial(files: &Files) -> Result<Option<String>> {
         return Ok(Some(format!("{DEVICE} cannot be opened: {error}")));
     }
     println!("trying whether a guest starts on KVM");
-    let outcome = Guest::new(files, Accelerator::Kvm, TRIAL).run("true", |_| ())?;
+    let outcome = Guest::new(files, Accelerator::Kvm, TRIAL).run_once("true", |_| ())?;
     Ok(match outcome {
         Outcome::Ended { status: 0, .. } => None,
         Outcome::Ended { status, .. } => {
@@ -94,7 +94,7 @@ fn trial(files: &Files) -> Result<Option<String>> {
         Outcome::TimedOut => {
             Some(format!("a trial guest on KVM was not done within {} s", TRIAL.as_secs()))
         }
-        Outcome::Died { why } => Some(format!("a trial guest on KVM died: {why}")),
+        Outcome::Died { why, .. } => Some(format!("a trial guest on KVM died: {why}")),
     })
 }
 

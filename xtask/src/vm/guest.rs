@@ -16,7 +16,10 @@ use crate::{paths, run};
 
 const START: &str = include_str!("guest/start.sh");
 const QEMU: &str = "qemu-system-x86_64";
-const MEMORY_MIB: u32 = 1024;
+const MEMORY_MIB: u32 = 2048;
+/// On a busy machine an emulated processor is so slow at times that the guest's kernel takes its clock for broken. Once it is
+/// up that does no harm.
+const STARTS: usize = 3;
 /// What coreutils' `timeout` ends with when the time was up.
 const TIMED_OUT: i32 = 124;
 
@@ -46,8 +49,10 @@ pub(super) enum Outcome {
     TimedOut,
     /// The guest ended before its job.
     Died {
-        /// What the guest's kernel or QEMU said last.
+        /// What the guest's kernel or QEMU said of it.
         why: String,
+        /// Whether the job had begun.
+        had_started: bool,
     },
 }
 
@@ -65,6 +70,19 @@ impl<'a> Guest<'a> {
     /// Runs `job`, a script for bash; each line that it writes goes to `line`. The repository and cargo's target folder are
     /// where they are on the host, read-only.
     pub(super) fn run(&self, job: &str, mut line: impl FnMut(&str)) -> Result<Outcome> {
+        for _ in 1..STARTS {
+            match self.run_once(job, &mut line)? {
+                Outcome::Died { why, had_started: false } => {
+                    println!("the guest died while it started ({why}); once more");
+                }
+                outcome => return Ok(outcome),
+            }
+        }
+        self.run_once(job, line)
+    }
+
+    /// As [`Guest::run`], without another attempt when the guest dies on its way up.
+    pub(super) fn run_once(&self, job: &str, mut line: impl FnMut(&str)) -> Result<Outcome> {
         let exchange = Exchange::create(job, self.interactive)?;
         let mut command = self.command(&exchange);
         if self.interactive {
@@ -190,15 +208,18 @@ impl Exchange {
         }
         let last = [self.serial(), self.complaints_of_qemu()]
             .iter()
-            .find_map(|file| last_line(&fs::read(file).unwrap_or_default()));
-        Outcome::Died { why: last.unwrap_or_else(|| "it said nothing".to_owned()) }
+            .find_map(|file| telling_line(&fs::read(file).unwrap_or_default()));
+        let why = last.unwrap_or_else(|| "it said nothing".to_owned());
+        Outcome::Died { why, had_started: self.folder.join("started").exists() }
     }
 }
 
-/// The last line that says anything.
-fn last_line(bytes: &[u8]) -> Option<String> {
+/// The line that tells of a mistake, or else the last that says anything.
+fn telling_line(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
-    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let tells = |line: &&str| ["panic", "BUG:", "Oops:"].iter().any(|word| line.contains(word));
+    lines().find(tells).or_else(|| lines().next_back()).map(str::to_owned)
 }
 
 impl Drop for Exchange {
@@ -210,6 +231,15 @@ impl Drop for Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dead_guest_is_told_of_by_its_kernel() {
+        let log = b"[0.1] hello\n[0.2] Kernel panic - not syncing: oh\n[0.3] </TASK>\n\n";
+        let told = telling_line(log);
+        assert_eq!(told.as_deref(), Some("[0.2] Kernel panic - not syncing: oh"));
+        assert_eq!(telling_line(b"a\nb\n \n").as_deref(), Some("b"));
+        assert_eq!(telling_line(b"\n"), None);
+    }
 
     #[test]
     fn shares_are_read_only_unless_their_name_says_otherwise() {

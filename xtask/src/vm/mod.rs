@@ -24,7 +24,9 @@ use self::guest::{Guest, Outcome};
 use crate::{paths, run, setup, tiers};
 
 /// What a guest gets at most, unless said otherwise. Emulated, the tests take a fraction of it.
-const TIMEOUT_SECONDS: u64 = 600;
+const TIMEOUT_SECONDS: u64 = 900;
+/// What a guest gets at whose terminal somebody sits.
+pub(crate) const DAY_SECONDS: u64 = 86_400;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -41,7 +43,7 @@ enum Command {
         /// The long forms
         #[arg(long)]
         long: bool,
-        /// Only tests whose name contains this
+        /// Only tests whose name contains this, or whose binary's name does
         filter: Option<String>,
     },
     /// A shell in the guest, at this terminal; it ends with the shell
@@ -59,35 +61,21 @@ enum Command {
     },
 }
 
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone, Copy, Default)]
 pub(crate) struct GuestOptions {
     /// The series of kernels
     #[arg(long, value_enum, default_value_t)]
     pub(crate) kernel: Kernel,
-    /// End the guest after so many seconds
-    #[arg(long = "timeout", value_name = "SECONDS", default_value_t = TIMEOUT_SECONDS)]
-    pub(crate) timeout_seconds: u64,
-}
-
-impl Default for GuestOptions {
-    fn default() -> Self {
-        GuestOptions { kernel: Kernel::default(), timeout_seconds: TIMEOUT_SECONDS }
-    }
+    /// End the guest after so many seconds: 900, or a day where somebody sits at it
+    #[arg(long = "timeout", value_name = "SECONDS")]
+    pub(crate) timeout_seconds: Option<u64>,
 }
 
 pub(crate) fn vm(options: Options) -> Result<ExitCode> {
     match options.command {
         Command::Test { guest, long, filter } => tiers::test_in_guest(guest, long, filter),
-        Command::Shell { guest } => {
-            let machine = Machine::prepare(guest)?;
-            let outcome = machine.guest().interactive().run(&job("exec bash -i"), |_| ())?;
-            status(machine.checked(outcome)?)
-        }
-        Command::Run { guest, words } => {
-            let machine = Machine::prepare(guest)?;
-            let outcome = machine.guest().run(&job(&words.join(" ")), |line| println!("{line}"))?;
-            status(machine.checked(outcome)?)
-        }
+        Command::Shell { guest } => Machine::prepare(guest)?.run_at_terminal("exec bash -i"),
+        Command::Run { guest, words } => Machine::prepare(guest)?.run_to_end(&words.join(" ")),
     }
 }
 
@@ -120,9 +108,21 @@ impl Machine {
         Ok(Machine { files, accelerator, options })
     }
 
-    fn guest(&self) -> Guest<'_> {
-        let timeout = Duration::from_secs(self.options.timeout_seconds);
-        Guest::new(&self.files, self.accelerator.clone(), timeout)
+    fn guest(&self, timeout_seconds: u64) -> Guest<'_> {
+        let seconds = self.options.timeout_seconds.unwrap_or(timeout_seconds);
+        Guest::new(&self.files, self.accelerator.clone(), Duration::from_secs(seconds))
+    }
+
+    /// Runs a script and prints what it writes.
+    pub(crate) fn run_to_end(&self, script: &str) -> Result<ExitCode> {
+        let outcome = self.guest(TIMEOUT_SECONDS).run(&job(script), |line| println!("{line}"))?;
+        status(Self::checked(outcome)?)
+    }
+
+    /// Runs a script that has this terminal.
+    pub(crate) fn run_at_terminal(&self, script: &str) -> Result<ExitCode> {
+        let outcome = self.guest(DAY_SECONDS).interactive().run(&job(script), |_| ())?;
+        status(Self::checked(outcome)?)
     }
 
     /// Runs a script, hands over each line that it writes, and returns what it ended with.
@@ -131,22 +131,19 @@ impl Machine {
     /// When the guest did not come to the end of the script, or its kernel complained about itself.
     pub(crate) fn run(&self, script: &str, line: impl FnMut(&str)) -> Result<i32> {
         let started = Instant::now();
-        let outcome = self.guest().run(&job(script), line)?;
+        let outcome = self.guest(TIMEOUT_SECONDS).run(&job(script), line)?;
         println!("guest: down after {} s", started.elapsed().as_secs());
-        self.checked(outcome)
+        Self::checked(outcome)
     }
 
-    fn checked(&self, outcome: Outcome) -> Result<i32> {
+    fn checked(outcome: Outcome) -> Result<i32> {
         match outcome {
             Outcome::Ended { status, complaints } if complaints.is_empty() => Ok(status),
             Outcome::Ended { complaints, .. } => {
                 bail!("the guest's kernel found a mistake in itself:\n{}", complaints.join("\n"))
             }
-            Outcome::TimedOut => bail!(
-                "the guest was not done within {} s and was ended",
-                self.options.timeout_seconds
-            ),
-            Outcome::Died { why } => {
+            Outcome::TimedOut => bail!("the guest was not done in time (--timeout) and was ended"),
+            Outcome::Died { why, .. } => {
                 bail!("the guest ended before its job; the last it said: {why}")
             }
         }

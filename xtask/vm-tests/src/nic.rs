@@ -28,11 +28,9 @@ impl Nic {
             let _ = command("modprobe netdevsim").ok();
         }
         let device = Device::create().unwrap_or_else(|error| panic!("{error}"));
-        let port = device.port(0);
-        port.rename(name).unwrap_or_else(|error| panic!("{error}"));
-        let ifindex = port.link().unwrap_or_else(|error| panic!("{error}")).ifindex;
+        let link = device.port(0).rename(name).unwrap_or_else(|error| panic!("{error}"));
         let _ = command(&format!("ip link set dev {name} up")).ok();
-        Self { device, name: name.to_owned(), ifindex }
+        Self { device, name: link.name, ifindex: link.ifindex }
     }
 
     /// One with a clsact qdisc that may offload.

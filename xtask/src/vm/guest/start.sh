@@ -13,6 +13,7 @@ ip link set lo up
 
 exec < /dev/hvc0 > /dev/hvc0 2>&1
 stty -onlcr
+touch /exchange/started
 echo "guest: kernel $(uname -r), up after $(cut -d' ' -f1 /proc/uptime) s"
 if [ -e /exchange/interactive ]; then
     stty sane
