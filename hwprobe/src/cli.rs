@@ -65,7 +65,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
         }
         [link] => {
             let options = crate::Options { disruptive: arguments.disruptive };
-            let probed = crate::probe(link, options)?;
+            let mut probed = crate::probe(link, options)?;
+            if let Some(name) = &arguments.name {
+                probed.profile.name.clone_from(name);
+            }
             for leftover in &probed.leftovers {
                 eprintln!("hwprobe: removed what an earlier probe left behind: {leftover}");
             }

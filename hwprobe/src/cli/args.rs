@@ -22,6 +22,9 @@ pub(super) struct Arguments {
     /// Show below each line of the table why it is believed.
     #[arg(short, long)]
     pub(super) evidence: bool,
+    /// What the profile is called; the link's name unless said otherwise.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
     /// Also try hooks that are in use, and what stops a driver's queues for a moment.
     #[arg(long)]
     pub(super) disruptive: bool,

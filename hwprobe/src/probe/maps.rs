@@ -108,7 +108,13 @@ fn note(line: &mut Finding, words: &str, largest: &Largest) -> u32 {
     match &largest.refusal {
         Some((size, answer)) => {
             let asked = format!("create a table for the device with {size} {words}");
-            line.evidence.push(answered(&asked, answer.clone()));
+            let evidence = answered(&asked, answer.clone());
+            // The refusal is what sets the limit; that of the entries comes before all others.
+            if words.starts_with("entries") {
+                line.evidence.insert(0, evidence);
+            } else {
+                line.evidence.push(evidence);
+            }
         }
         None => line.evidence.push(answered(&asked, Answer::result("more was not tried"))),
     }

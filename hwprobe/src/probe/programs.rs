@@ -127,7 +127,8 @@ impl Trial<'_> {
         match &largest.refusal {
             Some((size, answer)) => {
                 let asked = self.asked(&format!("{size} {words}"));
-                line.evidence.push(answered(&asked, answer.clone()));
+                // The refusal is what sets the limit.
+                line.evidence.insert(0, answered(&asked, answer.clone()));
             }
             None => line.evidence.push(answered(&asked, Answer::result("more was not tried"))),
         }

@@ -45,6 +45,10 @@ fn the_shipped_profile_is_what_a_probe_finds() {
     let found = probed();
     let name = format!("netdevsim-{}", expectations().series);
     let shipped = shipped::profile(&name).unwrap().unwrap();
+    if !shipped.probed() {
+        println!("skipped: {name} is not recorded yet; CONTRIBUTING.md says how");
+        return;
+    }
     let mut differ = Vec::new();
     for capability in Capability::all() {
         let (ours, theirs) = (found.lines.get(&capability), shipped.lines.get(&capability));

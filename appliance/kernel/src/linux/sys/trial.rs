@@ -44,56 +44,16 @@ impl Kernel {
         &self,
         trial: &TrialProgram<'_>,
     ) -> Result<OwnedFd, (Errno, String)> {
-        #[repr(C)]
-        #[derive(Default)]
-        struct Attributes {
-            kind: u32,
-            instruction_count: u32,
-            instructions: u64,
-            license: u64,
-            log_level: u32,
-            log_size: u32,
-            log: u64,
-            kernel_version: u32,
-            flags: u32,
-            name: [u8; 16],
-            ifindex: u32,
-            attach_type: u32,
-        }
         self.check("trial_program").map_err(|errno| (errno, String::new()))?;
-        // Some helpers are for programs under the GPL only.
-        let license = c"Dual MIT/GPL";
-        let mut log = vec![0u8; LOG_BYTES];
-        let mut attributes = Attributes {
-            kind: trial.kind as u32,
-            instruction_count: trial.code.len() as u32,
-            instructions: address(trial.code),
-            license: address(license.as_ptr()),
-            log_level: 1,
-            log_size: log.len() as u32,
-            log: log.as_mut_ptr() as u64,
-            flags: if trial.frags { F_XDP_HAS_FRAGS } else { 0 },
-            name: object_name(trial.name),
-            ifindex: trial.ifindex,
-            attach_type: if trial.kind == TrialType::Xdp { ATTACH_XDP } else { 0 },
-            ..Attributes::default()
+        // The log of a long program costs more than its verification, and only a refusal is read.
+        let errno = match load(trial, &mut []) {
+            Ok(program) => return Ok(program),
+            Err(errno) => errno,
         };
-        let mut result = Err(Errno::EAGAIN);
-        // The verifier gives up when a signal arrives; then it is asked again.
-        for _ in 0..5 {
-            // SAFETY: all addresses are of live slices of the given lengths.
-            result = unsafe { bpf_fd(Command::ProgramLoad, &mut attributes) };
-            // A log that has no room is no reason to refuse.
-            if matches!(result, Err(Errno::ENOSPC)) {
-                (attributes.log_level, attributes.log_size, attributes.log) = (0, 0, 0);
-            } else if !matches!(result, Err(Errno::EAGAIN)) {
-                break;
-            }
-        }
-        result.map_err(|errno| {
-            let length = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
-            (errno, String::from_utf8_lossy(&log[..length]).into_owned())
-        })
+        let mut log = vec![0u8; LOG_BYTES];
+        drop(load(trial, &mut log));
+        let length = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+        Err((errno, String::from_utf8_lossy(&log[..length]).into_owned()))
     }
 
     /// Creates a map on trial.
@@ -125,4 +85,50 @@ impl Kernel {
         // SAFETY: the attributes hold no addresses; the call returns a new descriptor.
         unsafe { bpf_fd(Command::MapCreate, &mut attributes) }
     }
+}
+
+fn load(trial: &TrialProgram<'_>, log: &mut [u8]) -> Sys<OwnedFd> {
+    #[repr(C)]
+    #[derive(Default)]
+    struct Attributes {
+        kind: u32,
+        instruction_count: u32,
+        instructions: u64,
+        license: u64,
+        log_level: u32,
+        log_size: u32,
+        log: u64,
+        kernel_version: u32,
+        flags: u32,
+        name: [u8; 16],
+        ifindex: u32,
+        attach_type: u32,
+    }
+    // Some helpers are for programs under the GPL only.
+    let license = c"Dual MIT/GPL";
+    let mut attributes = Attributes {
+        kind: trial.kind as u32,
+        instruction_count: trial.code.len() as u32,
+        instructions: address(trial.code),
+        license: address(license.as_ptr()),
+        flags: if trial.frags { F_XDP_HAS_FRAGS } else { 0 },
+        name: object_name(trial.name),
+        ifindex: trial.ifindex,
+        attach_type: if trial.kind == TrialType::Xdp { ATTACH_XDP } else { 0 },
+        ..Attributes::default()
+    };
+    if !log.is_empty() {
+        attributes.log_level = 1;
+        attributes.log_size = log.len() as u32;
+        attributes.log = log.as_mut_ptr() as u64;
+    }
+    // The verifier gives up when a signal arrives; then it is asked again.
+    for _ in 0..5 {
+        // SAFETY: all addresses are of live slices of the given lengths.
+        match unsafe { bpf_fd(Command::ProgramLoad, &mut attributes) } {
+            Err(Errno::EAGAIN) => continue,
+            result => return result,
+        }
+    }
+    Err(Errno::EAGAIN)
 }
