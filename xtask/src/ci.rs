@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{ebpf, run, setup, tiers};
+use crate::{bench, ebpf, run, setup, tiers};
 
 /// The host's crates, and the eBPF programs, which are a workspace of their own.
 const MANIFESTS: [&str; 2] = ["Cargo.toml", "ebpf-host/Cargo.toml"];
@@ -25,5 +25,6 @@ pub(crate) fn ci() -> Result<ExitCode> {
     ebpf::build()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run::run(run::cargo().args(clippy))?;
+    bench::gate()?;
     tiers::test(&tiers::Options::default())
 }

@@ -1,5 +1,6 @@
 //! Developer commands of Sluice: `cargo xtask COMMAND`.
 
+mod bench;
 mod ci;
 mod ebpf;
 mod lab;
@@ -31,6 +32,8 @@ enum Command {
     Test(tiers::Options),
     /// Bring up the laboratory of network namespaces and watch traffic go through it
     Lab(lab::Options),
+    /// Measure: packet, control, live, page, compare, gate
+    Bench(bench::Options),
     /// What continuous integration runs: format, clippy, licences, every tier of tests
     Ci,
 }
@@ -51,6 +54,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::BuildEbpf => ebpf::build().map(|()| ExitCode::SUCCESS),
         Command::Test(options) => tiers::test(&options),
         Command::Lab(options) => lab::lab(&options),
+        Command::Bench(options) => bench::bench(&options),
         Command::Ci => ci::ci(),
     }
 }

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sluice-planner", &["sluice-datapath", "sluice-model"]),
     ("sluice-appliance", &["sluice-datapath", "sluice-model", "sluice-kernel", "sluice-planner"]),
     ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model"]),
+    ("sluice-benchmarks", &["sluice-datapath", "sluice-kernel", "sluice-model", "sluice-planner"]),
     ("xtask", &[]),
 ];
 

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use crate::setup::{self, Toolchain};
 use crate::{paths, run};
 
-/// The programs of `ebpf-host`: the gateway's, and those of the laboratory's backends.
-const OBJECTS: [&str; 2] = ["host", "lab"];
+/// The programs of `ebpf-host`: the gateway's, those of the laboratory's backends, those of the benchmarks.
+const OBJECTS: [&str; 3] = ["host", "lab", "bench"];
 const PACKAGE: &str = "sluice-ebpf-host";
 const TARGET: &str = "bpfel-unknown-none";
 /// BTF from full debug information; the instruction set of kernel 5.8 and newer (32-bit jumps, atomics). The linker's
