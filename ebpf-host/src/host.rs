@@ -16,6 +16,8 @@ macro_rules! programs {
     ($($entry:ident $stage:ident $(::<$v6:literal>)?, $doc:literal;)+) => {
         $(#[doc = $doc]
         #[xdp]
+        // The entry point that the macro makes would call it, and a tail call out of a called function costs more.
+        #[inline(always)]
         fn $entry(context: XdpContext) -> u32 {
             let head = Context(&context);
             let next = datapath::$stage $(::<$v6, _, _>)? (&mut RawPacket::new(&head), &Maps);

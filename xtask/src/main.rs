@@ -1,5 +1,6 @@
 //! Developer commands of Sluice: `cargo xtask COMMAND`.
 
+mod bench;
 mod ci;
 mod debian;
 mod ebpf;
@@ -38,6 +39,8 @@ enum Command {
     Lab(lab::Options),
     /// The virtual machine with netdevsim: its tests, a shell, a command
     Vm(vm::Options),
+    /// Measure: packet, control, live, page, compare, gate
+    Bench(bench::Options),
     /// What continuous integration runs: format, clippy, licences, every tier of tests
     Ci,
 }
@@ -60,6 +63,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Test(options) => tiers::test(&options),
         Command::Lab(options) => lab::lab(&options),
         Command::Vm(options) => vm::vm(options),
+        Command::Bench(options) => bench::bench(&options),
         Command::Ci => ci::ci(),
     }
 }

@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model", "sluice-netdevsim"]),
     ("sluice-netdevsim", &[]),
     ("sluice-vm-tests", &["sluice-datapath", "sluice-kernel", "sluice-netdevsim"]),
+    ("sluice-benchmarks", &["sluice-datapath", "sluice-kernel", "sluice-model", "sluice-planner"]),
     ("xtask", &[]),
 ];
 

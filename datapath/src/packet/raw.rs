@@ -36,6 +36,12 @@ impl<'a, H: Head> RawPacket<'a, H> {
             return None;
         }
         let at = settle(self.start + offset);
+        // SAFETY: frames don't begin at the first address. The compiler knows nothing of `at` any more, and would ask
+        // once more wherever a header is optional.
+        #[allow(unsafe_code)]
+        unsafe {
+            core::hint::assert_unchecked(at != 0);
+        }
         if at + size_of::<T>() > self.end {
             return None;
         }

@@ -92,8 +92,8 @@ pub struct Ipv4 {
     pub ttl: u8,
     pub protocol: u8,
     pub checksum: u16,
-    pub source: u32,
-    pub destination: u32,
+    pub source: Word,
+    pub destination: Word,
 }
 
 /// 'More fragments' and the offset of an IPv4 fragment.
@@ -125,17 +125,17 @@ pub struct Address6([Word; 4]);
 impl Address6 {
     /// Reads it word by word.
     #[inline(always)]
-    pub const fn get(&self) -> Address {
-        [self.0[0].0, self.0[1].0, self.0[2].0, self.0[3].0]
+    pub fn get(&self) -> Address {
+        [self.0[0].get(), self.0[1].get(), self.0[2].get(), self.0[3].get()]
     }
 
     /// Writes it word by word.
     #[inline(always)]
-    pub const fn set(&mut self, address: &Address) {
-        self.0[0].0 = address[0];
-        self.0[1].0 = address[1];
-        self.0[2].0 = address[2];
-        self.0[3].0 = address[3];
+    pub fn set(&mut self, address: &Address) {
+        self.0[0].set(address[0]);
+        self.0[1].set(address[1]);
+        self.0[2].set(address[2]);
+        self.0[3].set(address[3]);
     }
 }
 
@@ -170,7 +170,7 @@ pub const IPV6_OFFSET: u16 = 0xfff8u16.to_be();
 #[allow(missing_docs)]
 pub struct Tcp {
     /// Source port above destination port, as they stand in the packet.
-    pub ports: u32,
+    pub ports: Word,
     pub sequence: u32,
     pub acknowledgement: u32,
     pub data_offset: u8,
@@ -185,7 +185,7 @@ pub struct Tcp {
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
 pub struct Udp {
-    pub ports: u32,
+    pub ports: Word,
     pub length: u16,
     pub checksum: u16,
 }
@@ -205,7 +205,60 @@ pub struct Icmp {
 /// A word at an even offset.
 #[repr(C, packed(2))]
 #[derive(Clone, Copy)]
-pub struct Word(pub u32);
+pub struct Word(u32);
+
+impl Word {
+    /// A word with this value.
+    #[inline(always)]
+    pub const fn new(word: u32) -> Self {
+        Self(word)
+    }
+
+    /// Reads it.
+    #[inline(always)]
+    pub fn get(&self) -> u32 {
+        // LLVM knows no processor of this target that reads a word at an even address, and makes it of two halves. All
+        // that Sluice runs on do, and the verifier refuses the program where they don't.
+        #[cfg(target_arch = "bpf")]
+        #[allow(unsafe_code)]
+        // SAFETY: a live word. Nothing is derived from its address but the load.
+        unsafe {
+            *core::ptr::from_ref(self).cast::<u32>()
+        }
+        #[cfg(not(target_arch = "bpf"))]
+        self.0
+    }
+
+    /// Writes it.
+    #[inline(always)]
+    pub fn set(&mut self, word: u32) {
+        #[cfg(target_arch = "bpf")]
+        #[allow(unsafe_code)]
+        // SAFETY: as in `get`.
+        unsafe {
+            *core::ptr::from_mut(self).cast::<u32>() = word;
+        }
+        #[cfg(not(target_arch = "bpf"))]
+        {
+            self.0 = word;
+        }
+    }
+}
+
+/// Copies a hardware address: a word and a half.
+#[inline(always)]
+pub fn copy_mac(from: &Mac, to: &mut Mac) {
+    #[cfg(target_arch = "bpf")]
+    #[allow(unsafe_code)]
+    // SAFETY: the words lie in the addresses; `Word` has their alignment.
+    unsafe {
+        let word = (*from.as_ptr().cast::<Word>()).get();
+        (*to.as_mut_ptr().cast::<Word>()).set(word);
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    to[..2].copy_from_slice(&from[..2]);
+    to[2] = from[2];
+}
 
 header!(Ethernet, Vlan, Ipv4, Ipv6, Address6, Extension, Fragment, Tcp, Udp, Icmp, Word);
 

@@ -113,33 +113,30 @@ fn make_room<P: Packet>(
 #[inline(always)]
 fn outer4<P: Packet>(packet: &mut P, flow: &Flow, tunnel: &Tunnel<'_>) -> Option<()> {
     let l2 = make_room(packet, flow, &tunnel.next_hop, size_of::<Ipv4>(), ETH_IPV4)?;
-    let length = flow.length.wrapping_add(size_of::<Ipv4>() as u16);
+    let length = flow.length.wrapping_add(size_of::<Ipv4>() as u16).to_be();
     // RFC 2003: 'don't fragment' of the inner header is kept. Where the way may fragment, the inner
     // identification tells the pieces of one packet from those of another.
     let (id, fragment) =
         if flow.dont_fragment { (0, IPV4_DONT_FRAGMENT) } else { (flow.id as u16, 0) };
-    let mut ip = Ipv4 {
-        version_ihl: 0x45,
-        tos: flow.tos,
-        length: length.to_be(),
-        id,
-        fragment,
-        ttl: OUTER_TTL,
-        protocol: protocol::IPIP,
-        checksum: 0,
-        source: tunnel.source[0],
-        destination: tunnel.destination[0],
-    };
+    let ip: &mut Ipv4 = packet.at_mut(l2)?;
+    ip.version_ihl = 0x45;
+    ip.tos = flow.tos;
+    ip.length = length;
+    ip.id = id;
+    ip.fragment = fragment;
+    ip.ttl = OUTER_TTL;
+    ip.protocol = protocol::IPIP;
     ip.checksum = Delta::new()
-        .sum_half(u16::from_ne_bytes([ip.version_ihl, ip.tos]))
-        .sum_half(ip.length)
-        .sum_half(ip.id)
-        .sum_half(ip.fragment)
-        .sum_half(u16::from_ne_bytes([ip.ttl, ip.protocol]))
-        .sum(ip.source)
-        .sum(ip.destination)
+        .sum_half(u16::from_ne_bytes([0x45, flow.tos]))
+        .sum_half(length)
+        .sum_half(id)
+        .sum_half(fragment)
+        .sum_half(u16::from_ne_bytes([OUTER_TTL, protocol::IPIP]))
+        .sum(tunnel.source[0])
+        .sum(tunnel.destination[0])
         .checksum();
-    *packet.at_mut(l2)? = ip;
+    ip.source.set(tunnel.source[0]);
+    ip.destination.set(tunnel.destination[0]);
     Some(())
 }
 

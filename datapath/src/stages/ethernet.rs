@@ -3,7 +3,7 @@
 use crate::{
     Packet,
     abi::{Backend, Mac},
-    packet::wire::{ETH_VLAN, Ethernet, Vlan, copy},
+    packet::wire::{ETH_VLAN, Ethernet, Vlan, copy_mac},
 };
 
 /// The link layer of the way onward.
@@ -30,8 +30,8 @@ impl<'a> NextHop<'a> {
     #[inline(always)]
     pub(crate) fn write<P: Packet>(&self, packet: &mut P, protocol: u16) -> Option<()> {
         let ethernet: &mut Ethernet = packet.at_mut(0)?;
-        copy(self.destination, &mut ethernet.destination);
-        copy(self.source, &mut ethernet.source);
+        copy_mac(self.destination, &mut ethernet.destination);
+        copy_mac(self.source, &mut ethernet.source);
         if self.vlan == 0 {
             ethernet.protocol = protocol;
             return Some(());

@@ -104,8 +104,8 @@ fn quoted<const V6: bool, P: Packet>(packet: &P, flow: &Flow) -> Option<Quote> {
         if ip.version_ihl >> 4 != 4 || header < size_of::<Ipv4>() || later {
             return None;
         }
-        client.source[0] = ip.destination;
-        client.destination[0] = ip.source;
+        client.source[0] = ip.destination.get();
+        client.destination[0] = ip.source.get();
         client.protocol = ip.protocol;
         quote.l4 = l3 + header;
     }
@@ -116,7 +116,7 @@ fn quoted<const V6: bool, P: Packet>(packet: &P, flow: &Flow) -> Option<Quote> {
     {
         return None;
     }
-    client.ports = turn(packet.at::<Word>(quote.l4)?.0);
+    client.ports = turn(packet.at::<Word>(quote.l4)?.get());
     Some(quote)
 }
 
@@ -280,13 +280,14 @@ fn quoted_header<const V6: bool, P: Packet>(
         return Some(delta);
     }
     let ip: &mut Ipv4 = packet.at_mut(l3)?;
-    let delta =
-        Delta::new().word(ip.source, way.source[0]).word(ip.destination, way.destination[0]);
+    let delta = Delta::new()
+        .word(ip.source.get(), way.source[0])
+        .word(ip.destination.get(), way.destination[0]);
     let checksum = delta.apply(ip.checksum);
     let delta = delta.half(ip.checksum, checksum);
     ip.checksum = checksum;
-    ip.source = way.source[0];
-    ip.destination = way.destination[0];
+    ip.source.set(way.source[0]);
+    ip.destination.set(way.destination[0]);
     Some(delta)
 }
 
@@ -305,7 +306,7 @@ fn quoted_ports<const V6: bool, P: Packet>(
     } else {
         ports.word(client.destination[0], way.source[0]).word(client.source[0], way.destination[0])
     };
-    packet.at_mut::<Word>(quote.l4)?.0 = way.ports;
+    packet.at_mut::<Word>(quote.l4)?.set(way.ports);
     let end = flow.l3 + usize::from(flow.length);
     if client.protocol == protocol::TCP {
         if quote.l4 + size_of::<Tcp>() > end {

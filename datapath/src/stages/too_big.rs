@@ -118,8 +118,8 @@ fn build4<P: Packet>(packet: &mut P, flow: &Flow, mtu: u16) -> Option<()> {
     ip.fragment = IPV4_DONT_FRAGMENT;
     ip.ttl = 64;
     ip.protocol = protocol::ICMP;
-    ip.source = flow.destination[0];
-    ip.destination = flow.source[0];
+    ip.source.set(flow.destination[0]);
+    ip.destination.set(flow.source[0]);
     ip.checksum = Delta::new()
         .sum_half(u16::from_ne_bytes([0x45, 0]))
         .sum_half(length)
@@ -171,7 +171,7 @@ fn icmp<const WORDS: usize, P: Packet>(
 ) -> Option<()> {
     let rest = u32::from(mtu).to_be();
     for word in 0..WORDS {
-        sum = sum.sum(packet.at::<Word>(at + size_of::<Icmp>() + word * 4)?.0);
+        sum = sum.sum(packet.at::<Word>(at + size_of::<Icmp>() + word * 4)?.get());
     }
     sum = sum.sum_half(u16::from_ne_bytes([kind, code])).sum(rest);
     let icmp: &mut Icmp = packet.at_mut(at)?;

@@ -21,11 +21,11 @@ struct Workspace {
 }
 
 const WORKSPACES: [Workspace; 2] = [
-    // The gateway's programs, and those of the laboratory's backends.
+    // The gateway's programs, those of the laboratory's backends, those of the benchmarks.
     Workspace {
         folder: "ebpf-host",
         package: "sluice-ebpf-host",
-        objects: &["host", "lab"],
+        objects: &["host", "lab", "bench"],
         place: Place::Host,
     },
     Workspace {

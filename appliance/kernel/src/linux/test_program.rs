@@ -1,4 +1,5 @@
 use super::{
+    clock::Clock,
     counters::Counters,
     host_object::{DATAPATH, HostObject, Pipeline},
     open::possible_cpus,
@@ -7,7 +8,11 @@ use super::{
 };
 use crate::{Error, Object, ProgramStats, Result, Sizes, TableStore};
 use sluice_datapath::abi::{BackendCount, Count, Reason, ServiceCounts, Settings, Table};
-use std::{os::fd::AsFd, sync::Arc};
+use std::{
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    sync::Arc,
+    time::Duration,
+};
 
 /// The kernel gives back at most a packet of the largest length and what the program put in front of it.
 const LARGEST_PACKET: usize = 1 << 16;
@@ -50,6 +55,28 @@ impl TestProgram {
     pub fn reload(&mut self, settings: &Settings) -> Result<()> {
         self.pipeline = self.object.load_datapath(&self.kernel, settings, &self.tables)?;
         Ok(())
+    }
+
+    /// Puts the program into a map of programs of somebody who calls it, such as the wrapper of the benchmarks.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn put_into(&self, programs: BorrowedFd<'_>, index: u32) -> Result<()> {
+        let program = self.pipeline.program.fd.as_raw_fd().to_ne_bytes();
+        self.kernel.map_write(programs, index, &program).map_err(|errno| {
+            Error::kernel(Object::Program(DATAPATH.into()), "let another program call it", errno)
+        })
+    }
+
+    /// The datapath's clock: its tick now, a tick as a power of two of jiffies, and how long that is.
+    ///
+    /// # Errors
+    /// As [`TestProgram::load`].
+    pub fn clock() -> Result<(u32, u32, Duration)> {
+        let kernel = Kernel::default();
+        let tables = Tables::create(&kernel, &Sizes::smallest())?;
+        let clock = Clock::load(&kernel, &HostObject::parse(&kernel)?, &tables)?;
+        Ok((clock.now(&kernel)?, clock.shift(), clock.tick()))
     }
 
     /// The tables.

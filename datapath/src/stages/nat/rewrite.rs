@@ -32,12 +32,12 @@ impl Rewrite<'_> {
         }
         if flow.protocol == protocol::TCP {
             let tcp: &mut Tcp = packet.at_mut(flow.l4)?;
-            tcp.checksum = addresses.word(tcp.ports, self.ports).apply(tcp.checksum);
-            tcp.ports = self.ports;
+            tcp.checksum = addresses.word(tcp.ports.get(), self.ports).apply(tcp.checksum);
+            tcp.ports.set(self.ports);
         } else {
             let udp: &mut Udp = packet.at_mut(flow.l4)?;
-            udp.checksum = addresses.word(udp.ports, self.ports).apply_udp(udp.checksum);
-            udp.ports = self.ports;
+            udp.checksum = addresses.word(udp.ports.get(), self.ports).apply_udp(udp.checksum);
+            udp.ports.set(self.ports);
         }
         Some(())
     }
@@ -63,14 +63,15 @@ pub(crate) fn rewrite_ip<const V6: bool, P: Packet>(
         return Some(delta);
     }
     let ip: &mut Ipv4 = packet.at_mut(l3)?;
-    let delta = Delta::new().word(ip.source, source[0]).word(ip.destination, destination[0]);
+    let delta =
+        Delta::new().word(ip.source.get(), source[0]).word(ip.destination.get(), destination[0]);
     let ttl = ip.ttl.wrapping_sub(1);
     let hop = Delta::new()
         .half(u16::from_ne_bytes([ip.ttl, ip.protocol]), u16::from_ne_bytes([ttl, ip.protocol]));
     ip.checksum = delta.and(hop).apply(ip.checksum);
     ip.ttl = ttl;
-    ip.source = source[0];
-    ip.destination = destination[0];
+    ip.source.set(source[0]);
+    ip.destination.set(destination[0]);
     Some(delta)
 }
 

@@ -30,8 +30,8 @@ pub(crate) fn ipv4<P: Packet>(packet: &P, frame: Frame, flow: &mut Flow) -> Resu
     };
     flow.l3 = l3;
     flow.l4 = l3 + header;
-    flow.source[0] = ip.source;
-    flow.destination[0] = ip.destination;
+    flow.source[0] = ip.source.get();
+    flow.destination[0] = ip.destination.get();
     flow.length = length;
     flow.protocol = ip.protocol;
     flow.tos = ip.tos;

@@ -23,7 +23,7 @@ pub(super) fn transport<P: Packet>(packet: &P, flow: &mut Flow) -> Result<(), Re
             if header < size_of::<Tcp>() || header > room {
                 return Err(Reason::DropTcpHeaderLength);
             }
-            flow.ports = tcp.ports;
+            flow.ports = tcp.ports.get();
             flow.tcp_flags = tcp.flags;
         }
         protocol::UDP => {
@@ -37,7 +37,7 @@ pub(super) fn transport<P: Packet>(packet: &P, flow: &mut Flow) -> Result<(), Re
             if length < size_of::<Udp>() || (whole && length > room) {
                 return Err(Reason::DropUdpLength);
             }
-            flow.ports = udp.ports;
+            flow.ports = udp.ports.get();
         }
         _ => {}
     }
