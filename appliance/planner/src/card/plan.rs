@@ -197,9 +197,8 @@ fn reason(link: &Link, stage: Stage, best: &Candidate) -> String {
 fn unused(objects: &Objects) -> BTreeMap<Stage, &'static str> {
     let mut unused = BTreeMap::new();
     let services = || objects.services().map(|service| service.spec.mode);
-    let is_empty = |prefilter: &Prefilter| {
-        prefilter.spec.deny.is_empty() && prefilter.spec.allow.is_empty()
-    };
+    let is_empty =
+        |prefilter: &Prefilter| prefilter.spec.deny.is_empty() && prefilter.spec.allow.is_empty();
     if objects.prefilters().all(is_empty) {
         unused.insert(Stage::Prefilter, "no Prefilter has a prefix");
     }
