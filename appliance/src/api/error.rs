@@ -88,7 +88,9 @@ impl ApiError {
                 ("unplannable", "The gateway cannot do this")
             }
             Self::Change(ChangeError::Link { .. }) => ("link", "A link cannot be used"),
-            Self::Change(ChangeError::Kernel(_)) => ("kernel", "The kernel refused"),
+            Self::Change(ChangeError::Kernel(_) | ChangeError::Card(_)) => {
+                ("kernel", "The kernel refused")
+            }
             Self::Change(ChangeError::State(_)) => ("state", "The configuration could not be kept"),
             Self::Change(ChangeError::NotUndone { .. }) => {
                 ("not-undone", "A change failed and left something behind")

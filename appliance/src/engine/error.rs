@@ -24,6 +24,9 @@ pub enum ChangeError {
     /// The kernel refused.
     #[error("{0}")]
     Kernel(#[from] sluice_kernel::Error),
+    /// A card can neither forget what will not be true any more nor be taken off. The host is as it was.
+    #[error("{0}")]
+    Card(sluice_kernel::Error),
     /// The configuration could not be written down.
     #[error("{0}")]
     State(#[from] SnapshotError),
@@ -38,6 +41,13 @@ pub enum ChangeError {
     /// The engine ended.
     #[error(transparent)]
     Gone(#[from] EngineGone),
+}
+
+impl ChangeError {
+    /// Whether the host's tables may hold a part of the change.
+    pub(super) const fn concerns_tables(&self) -> bool {
+        !matches!(self, Self::Card(_))
+    }
 }
 
 /// The daemon is stopping.

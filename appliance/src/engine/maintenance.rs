@@ -166,6 +166,9 @@ impl Engine {
 
     /// After a failure half way only the tables say what is in them.
     fn undo_reconcile(&mut self, error: super::ChangeError) -> String {
+        if !error.concerns_tables() {
+            return error.to_string();
+        }
         match self.doubt() {
             Ok(()) => error.to_string(),
             Err(second) => format!("{error}; and the tables cannot be read: {second}"),

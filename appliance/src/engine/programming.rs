@@ -37,7 +37,7 @@ impl Engine {
         tell(&plan.notes, &mut self.planning.told);
         let concerns_objects = !plan.notes.is_empty();
         let mut cards = self.plan_cards(objects, &plan)?;
-        self.cards.withdraw(&cards, &self.log)?;
+        self.cards.withdraw(&cards, &self.log).map_err(ChangeError::Card)?;
         for step in std::mem::take(&mut plan.steps) {
             changed += self.carry_out(step, strict)?;
         }
@@ -165,7 +165,8 @@ impl Engine {
     pub(super) fn undo(&mut self, error: ChangeError) -> ChangeError {
         let objects = self.desired.objects.clone();
         self.planning.forget_all_health();
-        let back = self.doubt().map_err(|error| error.to_string()).and_then(|()| {
+        let doubted = if error.concerns_tables() { self.doubt() } else { Ok(()) };
+        let back = doubted.map_err(|error| error.to_string()).and_then(|()| {
             let plan = self.plan(&objects).map_err(|error| error.to_string())?;
             self.program(&objects, plan, &HashSet::new()).map_err(|error| error.to_string())
         });
