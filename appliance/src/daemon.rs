@@ -16,9 +16,10 @@ use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::api::{self, Listeners, Secret};
-use crate::engine::{CardSetup, Engine, Setup, Unprobed};
+use crate::engine::{CardSetup, Engine, Setup};
 use crate::event::EventLog;
 use crate::health::NetworkProber;
+use crate::probe_card::MachineProber;
 
 /// Runs the Sluice gateway: keeps the datapath as the configuration says.
 #[derive(Debug, Parser)]
@@ -127,7 +128,7 @@ async fn run(options: Options) -> Result<(), DaemonError> {
         config: options.config,
         state: options.state,
         prober: Arc::new(NetworkProber),
-        cards: Some(CardSetup { cards: Box::new(cards), prober: Arc::new(Unprobed) }),
+        cards: Some(CardSetup { cards: Box::new(cards), prober: Arc::new(MachineProber) }),
         log: log.clone(),
     };
     let (stop, stopping) = watch::channel(false);

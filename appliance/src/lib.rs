@@ -17,6 +17,7 @@ pub mod daemon;
 pub mod engine;
 pub mod event;
 pub mod health;
+mod probe_card;
 pub mod store;
 mod trace;
 pub mod wire;
