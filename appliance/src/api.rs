@@ -69,7 +69,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(apply::apply))
         .routes(routes!(views::status))
         .routes(routes!(views::counters))
-        .routes(routes!(views::plan))
+        .routes(routes!(views::plan, views::suppose))
         .routes(routes!(views::trace))
         .routes(routes!(views::version))
         .routes(routes!(events::events))

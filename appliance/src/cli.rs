@@ -6,6 +6,7 @@ mod client;
 mod describe;
 mod error;
 mod events;
+mod explain;
 mod generate;
 mod get;
 mod output;
@@ -68,7 +69,10 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Top(options) => top::top(&client, &options, output).await,
         Command::Events(options) => events::events(&client, &options, output).await,
         Command::Trace(options) => trace::trace(&client, options, output).await,
-        Command::Plan => plan::plan(&client, output).await,
+        Command::Plan(options) => plan::plan(&client, &options, output).await,
+        Command::Explain { stage, link, options } => {
+            explain::explain(&client, stage, link.as_ref(), &options, output).await
+        }
         Command::Version => status::version(&client, output).await,
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }

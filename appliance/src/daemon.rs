@@ -1,5 +1,6 @@
 //! The daemon: its command line, and how its parts are put together.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,14 +9,14 @@ use std::sync::Arc;
 use clap::{Parser, ValueEnum};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use sluice_kernel::linux;
+use sluice_kernel::linux::{self, CardOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::api::{self, Listeners, Secret};
-use crate::engine::{Engine, Setup};
+use crate::engine::{CardSetup, Engine, Setup, Unprobed};
 use crate::event::EventLog;
 use crate::health::NetworkProber;
 
@@ -96,7 +97,10 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     start_log(&options)?;
     if options.detach_all {
         let detached = linux::detach_all(&options.pins)?;
-        println!("removed programs from {} links, and {} pins", detached.links, detached.pins);
+        println!(
+            "removed programs from {} links and {} cards, and {} pins",
+            detached.links, detached.cards, detached.pins
+        );
         return Ok(());
     }
     // Sockets, state and pins are for root.
@@ -112,6 +116,10 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     for note in &opened.notes {
         warn!("{note}");
     }
+    let (cards, opened) = linux::Cards::open(&CardOptions::default().pinned_in(&options.pins))?;
+    for note in &opened.notes {
+        warn!("{note}");
+    }
     let log = Arc::new(EventLog::default());
     let setup = Setup {
         datapath: Box::new(datapath),
@@ -119,6 +127,7 @@ async fn run(options: Options) -> Result<(), DaemonError> {
         config: options.config,
         state: options.state,
         prober: Arc::new(NetworkProber),
+        cards: Some(CardSetup { cards: Box::new(cards), prober: Arc::new(Unprobed) }),
         log: log.clone(),
     };
     let (stop, stopping) = watch::channel(false);
@@ -147,7 +156,11 @@ async fn run(options: Options) -> Result<(), DaemonError> {
 fn start_log(options: &Options) -> Result<(), DaemonError> {
     let filter = EnvFilter::try_new(&options.log)
         .map_err(|error| DaemonError::Log { filter: options.log.clone(), error })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for terminals, not for files and journals.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match options.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),

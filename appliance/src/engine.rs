@@ -2,6 +2,7 @@
 //!
 //! It is level-triggered: whatever happens, it plans from what is desired and what is known, and writes what differs.
 
+mod card;
 mod conditions;
 mod counters;
 mod error;
@@ -43,6 +44,7 @@ use crate::store::{Desired, Directory, SnapshotFile};
 use crate::wire::Readiness;
 
 pub use crate::trace::TraceError;
+pub use card::{CardProber, CardSetup, PlacementCounters, Unprobed};
 use conditions::Conditions;
 pub use error::{ChangeError, EngineGone};
 use handle::Command;
@@ -77,6 +79,8 @@ pub struct Engine {
     since: HashMap<BackendKey, Timestamp>,
     maintenance: Maintenance,
     log: Arc<EventLog>,
+    cards: card::OnCards,
+    probed: mpsc::UnboundedReceiver<card::Probed>,
     readiness: watch::Sender<Readiness>,
     started: Timestamp,
     dirty: Dirty,
@@ -113,6 +117,7 @@ impl Engine {
                     }
                 }
                 Some(event) = inputs.network.next() => self.learn(event),
+                Some(probed) = self.probed.recv() => self.dirty.plan |= self.cards.probed(probed),
                 Some(()) = inputs.directory.recv() => self.read_directory().await,
                 packet = inputs.packets.next() => match packet {
                     Some(packet) => self.tell_packet(&packet),

@@ -56,6 +56,11 @@ pub enum TraceError {
     /// TCP flags on a packet that is not TCP.
     #[error("flags are for tcp: leave them out")]
     Flags,
+    /// More bytes than an IP packet can have.
+    #[error(
+        "{0} bytes behind the headers are more than an IP packet holds: at most 65535 with all headers"
+    )]
+    TooLong(u16),
     /// The link is not one of the gateway's, or not there.
     #[error("{0}: not a link that the gateway handles: `sluice status` lists them")]
     NoLink(String),

@@ -10,10 +10,11 @@ mod trace;
 
 pub use applied::Applied;
 pub use counters::{
-    BackendCounters, Counters, ReasonCount, ServiceCounters, TopPrefixCount, Traffic,
+    BackendCounters, Counters, PlacementTraffic, ReasonCount, ServiceCounters, TopPrefixCount,
+    Traffic,
 };
 pub use objects::{Gateway, GatewayList, Origin, Prefilter, PrefilterList, Service, ServiceList};
-pub use plan::{LinkPlan, Plan, PlannedStage, TableSize};
+pub use plan::{CardView, LinkPlan, Plan, Supposition, TableSize};
 pub use problem::{ProblemDetails, ProblemItem};
 pub use status::{DirectoryStatus, Readiness, Status, Totals, Version};
 pub use trace::{

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use common::{GATEWAY, Server, TOKEN, ask, service};
 use serde_json::{Value, json};
+use sluice_appliance::api::Listeners;
 use sluice_appliance::event::{Event, EventKind, Severity};
+use sluice_datapath::abi::{PrefilterHit, PrefilterWord, Reason, address4};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -169,12 +171,23 @@ async fn socket_is_for_its_owner_and_for_one_daemon() {
     let server = Server::start().await;
     let mode = std::fs::metadata(&server.socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let error = sluice_appliance::api::Listeners::open(&server.socket, None).await.unwrap_err();
+    let error = Listeners::open(&server.socket, None).await.unwrap_err();
     assert!(error.to_string().contains("another sluiced answers there"), "{error}");
     // A daemon that was killed leaves its socket: the next one takes it.
     server.task.abort();
     let _ = server.task.await;
-    sluice_appliance::api::Listeners::open(&server.socket, None).await.unwrap();
+    Listeners::open(&server.socket, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn socket_of_a_dying_daemon_is_awaited() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("api.sock");
+    let dying = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let next = tokio::spawn(async move { Listeners::open(&path, None).await.map(|_| directory) });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(dying);
+    next.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -271,7 +284,14 @@ async fn events_that_are_gone_are_counted() {
 #[tokio::test]
 async fn metrics_are_text_for_prometheus() {
     let server = configured().await;
-    server.gateway.world.count(sluice_datapath::abi::Reason::DropDenied, 7, 700);
+    server.gateway.world.count(Reason::DropDenied, 7, 700);
+    server.gateway.world.add_prefilter_hit(PrefilterHit {
+        address: address4([198, 51, 100, 0].into()),
+        word: PrefilterWord::new(24, true),
+        family: 4,
+        hits: 7,
+        votes: 7,
+    });
     let answer = server.ask("GET", "/metrics", "").await;
     assert!(
         answer.head.to_ascii_lowercase().contains("content-type: application/openmetrics-text")
@@ -280,6 +300,7 @@ async fn metrics_are_text_for_prometheus() {
         "sluice_ready 1",
         "sluice_revision 1",
         "sluice_packets_total{class=\"drop\",reason=\"denied\"} 7",
+        "sluice_prefix_hits_total{prefix=\"198.51.100.0/24\",action=\"deny\"} 7",
         "sluice_packet_bytes_total{class=\"drop\",reason=\"denied\"} 700",
         "sluice_backends{service=\"web\",state=\"up\"} 2",
         "sluice_backend_packets_total{service=\"web\",backend=\"10.0.1.1\",direction=\"forward\"} 0",

@@ -7,6 +7,7 @@ use std::fs;
 
 use common::{GATEWAY, Server, service};
 use serde_json::Value;
+use sluice_datapath::abi::Reason;
 
 fn config(server: &Server, text: &str) -> String {
     let path = server.gateway.directory.path().join("input.yaml");
@@ -112,6 +113,23 @@ async fn output_is_a_table_json_or_yaml() {
 }
 
 #[tokio::test]
+async fn status_counts_drops_by_reason() {
+    let server = Server::start().await;
+    server.gateway.world.count(Reason::DropDenied, 7, 700);
+    server.gateway.world.count(Reason::DropNoNextHop, 9, 900);
+    let (code, out, error) = server.sluice("status").await;
+    assert_eq!(code, 0, "{error}");
+    let drops: Vec<Vec<&str>> = out
+        .lines()
+        .skip_while(|line| !line.starts_with("DROPPED"))
+        .skip(1)
+        .take(2)
+        .map(|line| line.split_whitespace().take(2).collect())
+        .collect();
+    assert_eq!(drops, [["no-next-hop", "9"], ["denied", "7"]], "{out}");
+}
+
+#[tokio::test]
 async fn lists_as_yaml_can_be_applied_again() {
     let server = Server::start().await;
     let yaml =
@@ -165,6 +183,18 @@ async fn wrong_command_lines_end_with_two_and_no_daemon_with_one() {
 }
 
 #[tokio::test]
+async fn packet_that_cannot_be_is_not_traced() {
+    let server = Server::start().await;
+    let file = config(&server, &web("[{address: 10.0.1.1}]"));
+    server.sluice(&format!("apply -f {file}")).await;
+    let trace = "trace udp 198.51.100.7:1234 192.0.2.10:80 --payload";
+    let (code, _, error) = server.sluice(&format!("{trace} 65508")).await;
+    assert!(code == 1 && error.contains("65508 bytes behind the headers"), "{code}: {error}");
+    let (code, out, error) = server.sluice(&format!("{trace} 65507")).await;
+    assert!(code == 0 && out.contains("not-service"), "{out}{error}");
+}
+
+#[tokio::test]
 async fn completions_and_manual_pages_are_generated() {
     let server = Server::start().await;
     let (code, out, _) = server.sluice("completions bash").await;
@@ -175,4 +205,6 @@ async fn completions_and_manual_pages_are_generated() {
     assert_eq!(code, 0, "{error}");
     let page = fs::read_to_string(directory.join("sluice-apply.1")).unwrap();
     assert!(page.contains("dry\\-run"), "{page}");
+    let page = fs::read_to_string(directory.join("sluiced.1")).unwrap();
+    assert!(page.contains("detach\\-all"), "{page}");
 }

@@ -7,7 +7,7 @@ use std::fs;
 
 use common::{ETH1, GATEWAY, Gateway, ip, service};
 use sluice_appliance::event::EventKind;
-use sluice_datapath::abi::BackendFlags;
+use sluice_datapath::abi::{BackendFlags, ServiceCounter};
 use sluice_kernel::{Neighbour, NeighbourState, tables};
 use sluice_model::status::{HealthState, NextHop};
 
@@ -107,4 +107,27 @@ async fn files_are_noticed_and_broken_ones_change_nothing() {
     assert_eq!(status().await.revision, 1);
     assert_eq!(gateway.contents(), before, "the tables did not change");
     assert_eq!(gateway.events(&[EventKind::ConfigRefused]).len(), 1);
+}
+
+#[tokio::test]
+async fn full_tables_are_alarmed_with_the_way_out() {
+    let gateway = Gateway::start().await;
+    let yaml = GATEWAY.to_owned() + &service("web", "192.0.2.10", "[{address: 10.0.1.1}]");
+    gateway.apply(&yaml).await.unwrap();
+    for (counter, advice) in [
+        (ServiceCounter::NatExhausted, "add addresses to the pool"),
+        (ServiceCounter::RememberedFullOld, "raise spec.capacity.rememberedFlows"),
+    ] {
+        let told = async || {
+            gateway.world.count_service(0, counter, 1);
+            let alarms = gateway.events(&[EventKind::TableFull]);
+            alarms.iter().any(|alarm| alarm.message.contains(advice))
+        };
+        gateway.until(counter.name(), told).await;
+    }
+    let alarms = gateway.events(&[EventKind::TableFull]);
+    assert!(
+        alarms.iter().all(|alarm| alarm.object.as_deref() == Some("Service/web")),
+        "{alarms:?}"
+    );
 }

@@ -4,9 +4,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sluice_appliance::health::{BackendKey, Check, Monitor, NetworkProber, Verdict};
+use futures_util::future::BoxFuture;
+use nix::time::{ClockId, clock_gettime};
+use sluice_appliance::health::{BackendKey, Check, Monitor, NetworkProber, Prober, Verdict};
 use sluice_model::{Health, Name, Port};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -103,26 +105,34 @@ async fn changing_one_check_leaves_the_others_alone() {
     );
 }
 
+/// Answers every probe, and counts them.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Prober for Counting {
+    fn probe<'a>(&'a self, _: &'a Check) -> BoxFuture<'a, Result<(), String>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
 #[tokio::test]
 async fn removed_checks_stop_probing() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = listener.local_addr().unwrap();
-    let accepted = Arc::new(AtomicUsize::new(0));
-    let count = accepted.clone();
-    tokio::spawn(async move {
-        while listener.accept().await.is_ok() {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    });
+    let target = "192.0.2.1:80".parse().unwrap();
     let key = key("web", target);
-    let (mut monitor, mut changes) = Monitor::new(8, Arc::new(NetworkProber));
+    let prober = Arc::new(Counting::default());
+    let (mut monitor, mut changes) = Monitor::new(8, prober.clone());
     monitor.set(vec![(key.clone(), check(target, FAST))], |_| Verdict::Unknown);
     wait_for(&monitor, &mut changes, &key, Verdict::Up).await;
     monitor.set(Vec::new(), |_| Verdict::Unknown);
-    sleep(Duration::from_millis(30)).await;
-    let before = accepted.load(Ordering::Relaxed);
+    let before = prober.0.load(Ordering::Relaxed);
     sleep(Duration::from_millis(100)).await;
-    assert_eq!(accepted.load(Ordering::Relaxed), before);
+    assert_eq!(prober.0.load(Ordering::Relaxed), before);
+}
+
+/// The CPU time of this thread: on a busy machine the time on the wall says nothing of the work.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,9 +150,9 @@ async fn ten_thousand_checks_are_cheap() {
     let checks: Vec<_> =
         (0..10_000).map(|n| (key(&format!("s{n}"), target), check.clone())).collect();
     let (mut monitor, mut changes) = Monitor::new(256, Arc::new(NetworkProber));
-    let started = Instant::now();
+    let started = cpu_time();
     monitor.set(checks.clone(), |_| Verdict::Unknown);
-    let setting = started.elapsed();
+    let setting = cpu_time() - started;
     assert!(setting < Duration::from_secs(2), "10,000 checks took {setting:?} to start");
     let all = async {
         for _ in 0..10_000 {
@@ -151,9 +161,9 @@ async fn ten_thousand_checks_are_cheap() {
     };
     timeout(Duration::from_secs(60), all).await.expect("each check finds its backend");
 
-    let started = Instant::now();
+    let started = cpu_time();
     monitor.set(checks, |_| Verdict::Unknown);
-    let setting = started.elapsed();
+    let setting = cpu_time() - started;
     assert!(setting < Duration::from_secs(1), "the same checks again took {setting:?}");
     sleep(Duration::from_millis(50)).await;
     let probes = accepted.load(Ordering::Relaxed);

@@ -205,6 +205,16 @@ async fn missing_link_is_attached_when_it_appears_and_again_when_it_is_made_anew
         told.iter().filter(|event| event.object.as_deref() == Some("link late0")).collect();
     let kinds: Vec<_> = told.iter().map(|event| event.kind.as_str()).collect();
     assert_eq!(kinds, ["link-lost", "link-attached", "link-lost", "link-attached"]);
+
+    // So fast that nobody looked in between: still another link, and nobody's tampering.
+    gateway.world.remove_link(10);
+    gateway.world.set_link(link(11, "late0"));
+    let attached = async || {
+        let attached = gateway.events(&[EventKind::LinkAttached]);
+        attached.iter().filter(|event| event.object.as_deref() == Some("link late0")).count()
+    };
+    gateway.until("the new link is attached", async || attached().await == 3).await;
+    assert!(gateway.events(&[EventKind::TamperingHealed]).is_empty());
 }
 
 fn foreign() -> ForeignProgram {

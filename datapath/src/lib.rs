@@ -6,6 +6,7 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 pub mod abi;
+pub mod card;
 pub mod hash;
 mod mode;
 #[cfg(any(test, feature = "std"))]

@@ -378,7 +378,7 @@ fn parse_full<const V6: bool, P: Packet, T: Tables>(
 }
 
 #[inline(always)]
-fn parse_network<const V6: bool, const FULL: bool, P: Packet>(
+pub(crate) fn parse_network<const V6: bool, const FULL: bool, P: Packet>(
     packet: &P,
     frame: Frame,
     flow: &mut Flow,
@@ -388,7 +388,7 @@ fn parse_network<const V6: bool, const FULL: bool, P: Packet>(
 
 /// Whether the fast program takes an untagged packet.
 #[inline(always)]
-fn is_fast<const V6: bool>(flow: &Flow) -> bool {
+pub(crate) fn is_fast<const V6: bool>(flow: &Flow) -> bool {
     flow.fragmented == Fragmented::Whole
         && service::has_ports(flow.protocol)
         && (!V6 || flow.l4 == flow.l3 + parse::IPV6_HEADER)

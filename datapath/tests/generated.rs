@@ -39,6 +39,7 @@ fn generated_packets_reach_every_outcome_that_they_can() {
             Reason::DropEthernetTruncated
                 | Reason::DropHeadroom
                 | Reason::PassVlan
+                | Reason::PassVlanDepth
                 | Reason::PassIpv6
                 | Reason::PassUnconfigured
                 | Reason::DropBackendDead

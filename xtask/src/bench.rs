@@ -22,12 +22,6 @@ pub(crate) fn bench(options: &Options) -> Result<ExitCode> {
     Err(command().args(&options.arguments).exec()).context("cannot start sluice-bench")
 }
 
-/// The short comparison with the baseline.
-pub(crate) fn gate() -> Result<()> {
-    build()?;
-    run::run(command().arg("gate"))
-}
-
 fn build() -> Result<()> {
     setup::ensure()?;
     ebpf::build()?;

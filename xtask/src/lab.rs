@@ -4,9 +4,18 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use crate::vm::{DAY_SECONDS, GuestOptions, Kernel, Machine};
 use crate::{ebpf, paths, run, setup};
+
+/// As in `sluice-lab`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Nic {
+    #[default]
+    Veth,
+    Netdevsim,
+}
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -16,6 +25,12 @@ pub(crate) struct Options {
     /// With --check: the whole list, every service on its own
     #[arg(long, requires = "check")]
     long: bool,
+    /// What the gateway's link to the client is: with netdevsim the laboratory is in the virtual machine
+    #[arg(long, value_enum, default_value_t)]
+    nic: Nic,
+    /// The kernel of the virtual machine
+    #[arg(long, value_enum, default_value_t)]
+    kernel: Kernel,
     /// With --check: leave the laboratory up afterwards, until Ctrl-C
     #[arg(long, requires = "check")]
     keep: bool,
@@ -31,8 +46,19 @@ pub(crate) fn lab(options: &Options) -> Result<ExitCode> {
             command.arg(flag);
         }
     }
+    if options.nic == Nic::Netdevsim {
+        return in_guest(command.args(["--nic", "netdevsim"]), options);
+    }
     // In our place: it alone gets Ctrl-C, and takes everything away before it ends.
     Err(command.exec()).context("cannot start sluice-lab")
+}
+
+/// The laboratory with a simulated NIC, which only the virtual machine has.
+fn in_guest(command: &Command, options: &Options) -> Result<ExitCode> {
+    let guest = GuestOptions { kernel: options.kernel, timeout_seconds: Some(DAY_SECONDS) };
+    let machine = Machine::prepare(guest)?;
+    let script = format!("modprobe netdevsim\n{}", run::line(command));
+    if options.check { machine.run_to_end(&script) } else { machine.run_at_terminal(&script) }
 }
 
 /// The daemon, the command and the laboratory, as users run them.

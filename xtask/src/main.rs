@@ -2,12 +2,15 @@
 
 mod bench;
 mod ci;
+mod debian;
 mod ebpf;
 mod lab;
+mod offload;
 mod paths;
 mod run;
 mod setup;
 mod tiers;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -28,10 +31,14 @@ enum Command {
     Setup(setup::Options),
     /// Compile the eBPF programs into .cache/ebpf and check the objects
     BuildEbpf,
+    /// Say whether a network card would take the programs that are made for cards
+    CheckOffload(offload::Options),
     /// Run every tier of tests, or the named ones
     Test(tiers::Options),
     /// Bring up the laboratory of network namespaces and watch traffic go through it
     Lab(lab::Options),
+    /// The virtual machine with netdevsim: its tests, a shell, a command
+    Vm(vm::Options),
     /// Measure: packet, control, live, page, compare, gate
     Bench(bench::Options),
     /// What continuous integration runs: format, clippy, licences, every tier of tests
@@ -52,8 +59,10 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Setup(options) => setup::setup(&options),
         Command::BuildEbpf => ebpf::build().map(|()| ExitCode::SUCCESS),
+        Command::CheckOffload(options) => offload::check_offload(&options),
         Command::Test(options) => tiers::test(&options),
         Command::Lab(options) => lab::lab(&options),
+        Command::Vm(options) => vm::vm(options),
         Command::Bench(options) => bench::bench(&options),
         Command::Ci => ci::ci(),
     }

@@ -101,10 +101,19 @@ pub(crate) fn shown(command: &Command) -> String {
     }
     let program = PathBuf::from(command.get_program());
     line += &program.file_name().unwrap_or(program.as_os_str()).to_string_lossy();
-    for argument in command.get_args() {
+    line + &arguments(command)
+}
+
+/// A command as a shell wants it, without variables.
+pub(crate) fn line(command: &Command) -> String {
+    quoted(&command.get_program().to_string_lossy()) + &arguments(command)
+}
+
+fn arguments(command: &Command) -> String {
+    command.get_args().fold(String::new(), |mut line, argument| {
         let _ = write!(line, " {}", quoted(&argument.to_string_lossy()));
-    }
-    line
+        line
+    })
 }
 
 fn quoted(word: &str) -> String {

@@ -12,15 +12,29 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sluice-datapath", &[]),
     ("sluice-model", &["sluice-datapath"]),
     ("sluice-kernel", &["sluice-datapath"]),
-    ("sluice-planner", &["sluice-datapath", "sluice-model"]),
-    ("sluice-appliance", &["sluice-datapath", "sluice-model", "sluice-kernel", "sluice-planner"]),
-    ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model"]),
+    ("sluice-profile", &[]),
+    ("sluice-hwprobe", &["sluice-kernel", "sluice-profile"]),
+    ("sluice-planner", &["sluice-datapath", "sluice-model", "sluice-profile"]),
+    (
+        "sluice-appliance",
+        &[
+            "sluice-datapath",
+            "sluice-model",
+            "sluice-kernel",
+            "sluice-planner",
+            "sluice-profile",
+            "sluice-hwprobe",
+        ],
+    ),
+    ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model", "sluice-netdevsim"]),
+    ("sluice-netdevsim", &[]),
+    ("sluice-vm-tests", &["sluice-datapath", "sluice-kernel", "sluice-netdevsim"]),
     ("sluice-benchmarks", &["sluice-datapath", "sluice-kernel", "sluice-model", "sluice-planner"]),
     ("xtask", &[]),
 ];
 
 /// Crates that do no I/O: they may not use these.
-const PURE: &[&str] = &["sluice-datapath", "sluice-model", "sluice-planner"];
+const PURE: &[&str] = &["sluice-datapath", "sluice-model", "sluice-planner", "sluice-profile"];
 const INPUT_AND_OUTPUT: &[&str] =
     &["tokio", "nix", "libc", "aya", "aya-obj", "rtnetlink", "hyper", "axum", "reqwest", "notify"];
 

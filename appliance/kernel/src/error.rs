@@ -1,6 +1,6 @@
-use crate::{ForeignProgram, LinkName, Object};
+use crate::{CardHook, CardProgram, CardRefusal, ForeignFilter, ForeignProgram, LinkName, Object};
 use nix::errno::Errno;
-use sluice_datapath::abi::Table;
+use sluice_datapath::abi::{CardTable, Table};
 use std::path::PathBuf;
 
 /// Why something could not be done. The texts name the object, the operation and the way out.
@@ -46,6 +46,62 @@ pub enum Error {
         link: LinkName,
         /// Whose place it is.
         program: Box<ForeignProgram>,
+    },
+    /// A filter of somebody else takes the card.
+    #[error(
+        "{link}: the card runs another filter: {filter}; remove it (`{}`) or keep Sluice off this card",
+        filter.removal(&link.name)
+    )]
+    ForeignFilter {
+        /// The link.
+        link: LinkName,
+        /// Whose place it is.
+        filter: Box<ForeignFilter>,
+    },
+    /// A card did not take something.
+    #[error("{0}")]
+    Card(Box<CardRefusal>),
+    /// There is no program for these stages at this hook.
+    #[error(
+        "no program for cards does '{program}' as {hook}: a filter cannot send a packet out again; use xdp"
+    )]
+    NoCardProgram {
+        /// The hook.
+        hook: CardHook,
+        /// The stages.
+        program: CardProgram,
+    },
+    /// A card has no program of ours.
+    #[error("{link}: the card has no program of Sluice; place one first")]
+    NotPlaced {
+        /// The link.
+        link: LinkName,
+    },
+    /// A program on a card has no such table.
+    #[error("{link}: the program on the card ({program}) has no table {}", table.name())]
+    NoSuchCardTable {
+        /// The link.
+        link: LinkName,
+        /// The program.
+        program: CardProgram,
+        /// The wanted table.
+        table: CardTable,
+    },
+    /// A key or value that does not fit its table.
+    #[error(
+        "{link}: table {} on the card: a {what} has {expected} bytes, not {found}", table.name()
+    )]
+    CardEntrySize {
+        /// The link.
+        link: LinkName,
+        /// The table.
+        table: CardTable,
+        /// `key` or `value`.
+        what: &'static str,
+        /// How many bytes the table wants.
+        expected: usize,
+        /// How many were given.
+        found: usize,
     },
     /// There is no such link.
     #[error(
@@ -131,7 +187,17 @@ impl Error {
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Kernel { errno, .. } | Self::Load { errno, .. } => Some(*errno),
+            Self::Card(refusal) => Some(refusal.errno),
             Self::NotRestored { cause, .. } => cause.errno(),
+            _ => None,
+        }
+    }
+
+    /// What a card refused, where the error is about that.
+    pub fn refusal(&self) -> Option<&CardRefusal> {
+        match self {
+            Self::Card(refusal) => Some(refusal),
+            Self::NotRestored { cause, .. } => cause.refusal(),
             _ => None,
         }
     }

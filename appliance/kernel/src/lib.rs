@@ -2,12 +2,14 @@
 //!
 //! - [`TableStore`] and [`View`]: the tables of `sluice_datapath::abi` as memory that the datapath reads.
 //! - [`Datapath`]: tables, programs and their attachment to links, counters and events.
+//! - [`Cards`]: programs and tables on network cards.
 //! - [`Network`]: links, addresses, routes and neighbours.
 //!
 //! Each trait has three backends: [`fake`] (in memory), [`chaos`] (wraps another and fails on demand) and [`linux`].
 //! Everything acts in the network namespace of the calling thread.
 
 mod attach;
+mod card;
 pub mod chaos;
 mod datapath;
 mod error;
@@ -23,6 +25,11 @@ mod view;
 
 pub use attach::{
     AttachMode, AttachRequest, Attached, Attachment, ForeignProgram, ProgramStats, XdpMode,
+};
+pub use card::{
+    CardActual, CardEntry, CardForeign, CardHook, CardProgram, CardRefusal, CardRequest, CardSizes,
+    CardState, CardStep, CardTableContents, CardTableOf, CardTableState, Cards, ForeignFilter,
+    Placed, Removed, card_tables,
 };
 pub use datapath::{Committed, Datapath, Opened, Takeover};
 pub use error::Error;

@@ -204,7 +204,7 @@ fn a_torn_off_program_is_seen_and_attached_again() {
     let link = veth("a0");
     let mut datapath = place.open();
     let attached = datapath.attach(&request(link)).unwrap();
-    support::run("bpftool", &format!("link detach id {}", attached.bpf_link));
+    support::foreign::tear_off(attached.bpf_link);
     assert!(datapath.attached().unwrap().is_empty());
     assert!(!datapath.attach(&request(link)).unwrap().updated);
 }

@@ -1,7 +1,7 @@
 //! The programs in the kernel against the same stages compiled natively: verdicts, packets, counters and tables.
 //!
-//! 50,000 generated packets, or 1,000,000 with SLUICE_LONG=1; SLUICE_SEED=n for other ones. And every packet
-//! fixture of the datapath.
+//! Generated packets: 50,000, or as many as SLUICE_PACKETS says (`cargo xtask test` says a million); SLUICE_SEED=n for
+//! other ones. And every packet fixture of the datapath.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../../../datapath/tests/support/mod.rs"]
@@ -40,18 +40,33 @@ const FEATURES: [u32; 6] = [
 
 #[test]
 fn generated_packets_become_the_same_in_the_kernel() {
-    let long = env::var("SLUICE_LONG").is_ok_and(|value| value == "1");
-    let seed = env::var("SLUICE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1u64);
-    let packets: u64 = if long { 1_000_000 } else { 50_000 };
-    for (number, features) in FEATURES.into_iter().enumerate() {
+    if !twins::can_load() {
+        return;
+    }
+    let number = |name: &str| env::var(name).ok().and_then(|text| text.parse().ok());
+    let seed: u64 = number("SLUICE_SEED").unwrap_or(1);
+    let packets: u64 = number("SLUICE_PACKETS").unwrap_or(50_000);
+    let shares = FEATURES.into_iter().enumerate().map(|(number, features)| {
         // Half of the packets for the complete programs, the rest for the others.
         let share = if number == 0 { packets / 2 } else { packets / 10 };
-        let seed = seed.wrapping_mul(1000) + number as u64;
-        let settings = Settings { features: Features(features), ..scenario::SETTINGS };
-        let Some(mut twins) = Twins::load(&settings) else { return };
-        println!("features {features:#05x}, seed {seed}: {share} packets");
-        compare(&mut twins, seed, share);
+        (features, seed.wrapping_mul(1000) + number as u64, share)
+    });
+    let shares: Vec<_> = shares.collect();
+    let (complete, others) = shares.split_at(1);
+    std::thread::scope(|scope| {
+        for (cpu, part) in [complete, others].into_iter().enumerate() {
+            scope.spawn(move || part.iter().for_each(|share| compare_share(*share, cpu)));
+        }
+    });
+    for (features, seed, share) in &shares {
+        println!("note: features {features:#05x}, seed {seed}: {share} packets");
     }
+}
+
+fn compare_share((features, seed, packets): (u32, u64, u64), cpu: usize) {
+    let settings = Settings { features: Features(features), ..scenario::SETTINGS };
+    let Some(mut twins) = Twins::load(&settings, cpu) else { return };
+    compare(&mut twins, seed, packets);
 }
 
 fn compare(twins: &mut Twins, seed: u64, packets: u64) {
@@ -118,7 +133,7 @@ fn fixtures_become_the_same_in_the_kernel() {
     }
     let (mut played, mut left_out) = (0, 0);
     for (settings, cases) in groups.into_values() {
-        let Some(mut twins) = Twins::load(&settings) else { return };
+        let Some(mut twins) = Twins::load(&settings, 0) else { return };
         for case in cases {
             match play(&mut twins, &case) {
                 Ok(true) => played += 1,

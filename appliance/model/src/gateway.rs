@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::placement::{Offload, Pin, Placement, Policy, Stage};
 use crate::values::{LinkName, Name, PortRange, address};
 
 /// `spec` of a `Gateway`.
@@ -35,6 +36,22 @@ pub struct Link {
     /// Replace an XDP program on this link that is not ours. Otherwise it is left alone and named in the status.
     #[serde(default)]
     pub replace_foreign: bool,
+    /// Whether its card may take work from the host.
+    #[serde(default)]
+    pub offload: Offload,
+    /// What is wanted of single placements. Without a word the planner chooses by what it measures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placements: Vec<Pin>,
+}
+
+impl Link {
+    /// What is wanted of a placement of a stage, with the position in [`Link::placements`].
+    #[must_use]
+    pub fn pin(&self, stage: Stage, placement: Placement) -> Option<(usize, Policy)> {
+        let mut pins = self.placements.iter().enumerate();
+        pins.find(|(_, pin)| pin.stage == stage && pin.placement == placement)
+            .map(|(index, pin)| (index, pin.policy))
+    }
 }
 
 /// Where the XDP program of a link is attached.

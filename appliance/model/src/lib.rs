@@ -4,6 +4,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`object`] | `Gateway`, `Service`, `Prefilter` and their envelope |
+//! | [`placement`] | where stages run, and what the operator wants of that |
 //! | [`values`] | names, ports, weights, time spans, prefixes: the words of the objects |
 //! | [`parse()`] | text to objects, with the position of every field |
 //! | [`objects`], [`diff`] | the set of objects that is the desired state, and the difference of two such sets |
@@ -19,6 +20,7 @@ pub mod limits;
 pub mod object;
 pub mod objects;
 pub mod parse;
+pub mod placement;
 pub mod position;
 pub mod prefilter;
 pub mod problem;
@@ -36,6 +38,7 @@ pub use object::{
 };
 pub use objects::{Entry, Objects, Source};
 pub use parse::{Parsed, parse};
+pub use placement::{Offload, Pin, Placement, Policy, Stage};
 pub use position::{FieldPath, Location, Position};
 pub use prefilter::PrefilterSpec;
 pub use problem::Problem;

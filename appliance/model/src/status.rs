@@ -5,8 +5,11 @@ mod gateway;
 mod prefilter;
 mod service;
 
+pub use crate::placement::Placement;
 pub use condition::{Condition, ConditionStatus};
-pub use gateway::{ActualAttach, GatewayStatus, LinkStatus, Placement, StageStatus};
+pub use gateway::{
+    ActualAttach, GatewayStatus, LeftOut, LinkStatus, NotChosen, StageStatus, TableShare,
+};
 pub use prefilter::{PrefilterAction, PrefilterStatus, PrefixCount, PrefixHits, TopPrefix};
 pub use service::{BackendStatus, HealthState, NextHop, ServiceStatus};
 

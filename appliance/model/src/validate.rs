@@ -5,6 +5,7 @@ mod backends;
 mod gateway;
 mod health;
 mod metadata;
+mod placement;
 mod ports;
 mod prefilter;
 mod prefixes;

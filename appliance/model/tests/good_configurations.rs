@@ -88,7 +88,7 @@ fn what_is_left_out_has_its_documented_default() {
     .unwrap();
     let gateway = parsed[0].object.as_gateway().unwrap();
     let expected = serde_json::json!({
-        "links": [{ "name": "eth0", "attach": "auto", "replaceForeign": false }],
+        "links": [{ "name": "eth0", "attach": "auto", "offload": "auto", "replaceForeign": false }],
         "tunnelSource": {},
         "natPools": [],
         "capacity": { "rememberedFlows": 65536, "fragments": 4096 },

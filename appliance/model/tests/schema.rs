@@ -87,6 +87,7 @@ fn a_missing_field_hides_no_other_problem() {
             let place = match name.as_str() {
                 "Metadata" => format!("{{kind: {kind}, metadata: {{}}, spec: {{}}}}"),
                 "Link" => "{kind: Gateway, metadata: {name: g}, spec: {links: [{}]}}".to_owned(),
+                "Pin" => "{kind: Gateway, metadata: {name: g}, spec: {links: [{name: l, placements: [{}]}]}}".to_owned(),
                 "NatPool" => "{kind: Gateway, metadata: {name: g}, spec: {natPools: [{}]}}".to_owned(),
                 "ServiceSpec" => "{kind: Service, metadata: {name: s}, spec: {}}".to_owned(),
                 "Backend" => "{kind: Service, metadata: {name: s}, spec: {address: 192.0.2.1, protocol: TCP, \

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use sluice_model::{Name, PortSpec, Protocol};
+use sluice_model::{LinkName, Name, Placement, PortSpec, Protocol, Stage};
 use thiserror::Error;
 
 /// Why there is no plan for a configuration. Nothing is changed then.
@@ -138,6 +138,27 @@ pub enum Error {
         limit: u64,
         /// What to do.
         way_out: &'static str,
+    },
+    /// A placement that the operator requires and that is not possible.
+    #[error(
+        "Gateway: spec.links[{link}].placements[{pin}]: {placement} is required for the stage {stage} on {name}, but \
+         {reason}; {way_out}"
+    )]
+    PlacementRefused {
+        /// Place of the link in the list.
+        link: usize,
+        /// Place of the requirement in the link's list.
+        pin: usize,
+        /// The link.
+        name: LinkName,
+        /// The stage.
+        stage: Stage,
+        /// Where it must be.
+        placement: Placement,
+        /// Why it cannot be there, with the evidence.
+        reason: String,
+        /// What would have to change.
+        way_out: String,
     },
     /// Prefixes whose hashes collide in every table.
     #[error(

@@ -9,8 +9,10 @@
 //! | [`change`] | how one slot changes so that no flow of a living backend is moved |
 //! | [`stages`] | one folder per stage: desired state to table entries, and placement |
 //! | [`identity`] | who has which index in which table |
+//! | [`card`] | what runs on network cards, which entries, in which order |
 //! | [`facts`] | what must be known of the world |
 
+pub mod card;
 pub mod change;
 mod clock;
 mod draft;

@@ -1,7 +1,10 @@
 //! The plan: what is to be done, in order, to make the datapath do what is wanted.
 
 use sluice_datapath::abi::{Settings, Table};
-use sluice_model::{AttachMode, status::StageStatus};
+use sluice_model::{
+    AttachMode,
+    status::{Placement, StageStatus},
+};
 
 use crate::{Sizes, State, Write};
 
@@ -110,4 +113,12 @@ pub struct LinkPlacement {
     pub link: String,
     /// Its stages, in the order of the packet's way.
     pub stages: Vec<StageStatus>,
+}
+
+impl LinkPlacement {
+    /// Where the host's program runs, or will run.
+    #[must_use]
+    pub fn host(&self) -> Option<Placement> {
+        self.stages.iter().find_map(|stage| stage.behind.or(stage.placement))
+    }
 }

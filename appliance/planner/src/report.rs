@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 use sluice_datapath::abi::Features;
-use sluice_model::status::StageStatus;
+use sluice_model::status::{NotChosen, StageStatus};
 
 use crate::{Plan, Step, Write, plan::Grow};
 
@@ -79,15 +79,41 @@ impl fmt::Display for Report {
         for step in &self.steps {
             writeln!(f, "  {step}")?;
         }
-        for link in &self.links {
-            writeln!(f, "{}:", link.name)?;
-            for StageStatus { stage, placement, reason } in &link.stages {
-                let place = placement.map_or("nowhere", |placement| placement.as_str());
-                writeln!(f, "  {stage:<10} {place:<17} {reason}")?;
+        self.links.iter().try_for_each(|link| link.fmt(f))
+    }
+}
+
+impl fmt::Display for LinkReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}:", self.name)?;
+        self.stages.iter().try_for_each(|stage| write_stage(f, stage))
+    }
+}
+
+/// A stage: where it runs, what it holds there, and why it is nowhere else.
+fn write_stage(f: &mut fmt::Formatter<'_>, status: &StageStatus) -> fmt::Result {
+    let StageStatus { stage, placement, reason, .. } = status;
+    let place = placement.map_or("nowhere", |placement| placement.as_str());
+    writeln!(f, "  {stage:<10} {place:<17} {reason}")?;
+    if let Some(behind) = status.behind {
+        writeln!(f, "             behind it: {behind}")?;
+    }
+    if let Some(requested) = status.requested.filter(|requested| Some(*requested) != *placement) {
+        writeln!(f, "             requested: {requested}")?;
+    }
+    for left in status.holds.iter().flat_map(|share| &share.left_out) {
+        let (entries, examples, reason) = (left.entries, left.examples.join(", "), &left.reason);
+        writeln!(f, "             left out: {entries} ({examples}): {reason}")?;
+    }
+    for NotChosen { placement, reason, evidence, change } in &status.not_chosen {
+        writeln!(f, "             not {placement}: {reason}")?;
+        for (word, text) in [("evidence", evidence), ("change", change)] {
+            if let Some(text) = text {
+                writeln!(f, "                 {word}: {text}")?;
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 impl fmt::Display for Step {

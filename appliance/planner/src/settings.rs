@@ -57,14 +57,18 @@ impl Configured<'_> {
                 | feature(any(ServiceFlags::SOURCES), Features::SOURCES)
                 | feature(any(ServiceFlags::AFFINITY), Features::AFFINITY)
                 | feature(events.drops_per_second > 0 || events.sample_flows > 0, Features::EVENTS)
-                | feature(self.has_vlans(), Features::VLAN),
+                | feature(self.needs_tags(), Features::VLAN),
         )
     }
 
-    fn has_vlans(&self) -> bool {
+    /// Whether tagged packets must be looked into.
+    fn needs_tags(&self) -> bool {
         let links = &self.gateway.links;
         let on_links = links.iter().filter_map(|link| self.facts.links.get(link.name.as_str()));
-        on_links.into_iter().any(|link| link.has_vlans)
+        // A priority tag (VLAN 0) needs no VLAN link: Linux takes what is behind it, so the prefilter must see it.
+        let is_filtered = self.prefilters.prefixes4() + self.prefilters.prefixes6() > 0;
+        is_filtered
+            || on_links.into_iter().any(|link| link.has_vlans)
             || self.services.iter().any(|service| service.has_vlans)
     }
 
@@ -100,7 +104,7 @@ impl Configured<'_> {
 }
 
 /// One flow in a power of two that is at least as large as wished.
-fn sample_shift(events: &Events) -> u32 {
+pub(crate) fn sample_shift(events: &Events) -> u32 {
     match events.sample_flows {
         0 => NO_FLOWS,
         flows => flows.checked_next_power_of_two().map_or(NO_FLOWS - 1, u32::trailing_zeros),

@@ -82,6 +82,10 @@ fn only_what_is_configured_is_in_the_program() {
     assert_eq!(features(&gateway), dsr | more);
     gateway.configure(&web(&backends(1)));
     assert_eq!(features(&gateway), dsr);
+    // Denied sources must not hide behind a tag that the host strips.
+    let prefilter = "---\napiVersion: sluice.dev/v1\nkind: Prefilter\nmetadata: {name: p}\nspec: {deny: [203.0.113.0/24]}\n";
+    gateway.configure(&[web(&backends(1)), prefilter.to_owned()].concat());
+    assert_eq!(features(&gateway), dsr | Features::PREFILTER4 | Features::VLAN);
 }
 
 #[test]

@@ -9,10 +9,10 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use sluice_model::status::HealthState;
+use sluice_model::status::{HealthState, PrefilterAction};
 
 use super::{Api, ApiError};
-use crate::wire::{BackendCounters, Counters, Service, Status};
+use crate::wire::{BackendCounters, Counters, PlacementTraffic, Service, Status};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -82,6 +82,42 @@ impl Reading {
         family(encoder, ("packet", help), Some(&Unit::Bytes), MetricType::Counter, bytes)
     }
 
+    fn placements(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let each = || self.counters.placements.iter();
+        let value = |place: &PlacementTraffic, class: &str, count| {
+            let labels = [
+                ("link", place.link.clone().unwrap_or_default()),
+                ("placement", place.placement.clone()),
+                ("class", class.to_owned()),
+            ];
+            (labels, ConstCounter::new(count))
+        };
+        let packets = each().flat_map(|place| {
+            [
+                value(place, "sent", place.sent_packets),
+                value(place, "drop", place.dropped_packets),
+                value(place, "pass", place.passed_packets),
+            ]
+        });
+        let help = "Packets by the place that finished them, or left them to the next";
+        family(encoder, ("placement_packets", help), None, MetricType::Counter, packets)?;
+        let links = self.status.gateway.iter().flat_map(|gateway| &gateway.links);
+        let stages = links.flat_map(|link| {
+            link.stages.iter().filter_map(|stage| {
+                let (placement, requested) = (stage.placement?, stage.requested?);
+                let labels = [
+                    ("link", link.name.to_string()),
+                    ("stage", stage.stage.clone()),
+                    ("placement", placement.to_string()),
+                    ("requested", requested.to_string()),
+                ];
+                Some((labels, ConstGauge::new(1_i64)))
+            })
+        });
+        let help = "Where a stage runs, and where the plan wants it";
+        family(encoder, ("stage_placement", help), None, MetricType::Gauge, stages)
+    }
+
     fn backends(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         type Read = fn(&BackendCounters) -> u64;
         let each = |forward: Read, reply: Read| {
@@ -142,6 +178,19 @@ impl Reading {
         )
     }
 
+    fn prefixes(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let hits = self.counters.top_prefixes.iter().map(|top| {
+            let action = match top.action {
+                PrefilterAction::Deny => "deny",
+                PrefilterAction::Allow => "allow",
+            };
+            let labels = [("prefix", top.prefix.to_string()), ("action", action.to_owned())];
+            (labels, ConstCounter::new(top.hits))
+        });
+        let help = "Packets whose source matched one of the prefixes that hit most, at least";
+        family(encoder, ("prefix_hits", help), None, MetricType::Counter, hits)
+    }
+
     fn whole(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let status = &self.status;
         let gauges = [
@@ -171,6 +220,8 @@ impl Collector for Reading {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.whole(&mut encoder)?;
         self.reasons(&mut encoder)?;
+        self.placements(&mut encoder)?;
+        self.prefixes(&mut encoder)?;
         self.services(&mut encoder)?;
         self.backends(&mut encoder)
     }

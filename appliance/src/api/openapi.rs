@@ -12,7 +12,7 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
 use crate::event::Event;
 use crate::wire::{
     Applied, Counters, Gateway, GatewayList, Plan, Prefilter, PrefilterList, ProblemDetails,
-    Readiness, Service, ServiceList, Status, TraceAnswer, TraceRequest, Version,
+    Readiness, Service, ServiceList, Status, Supposition, TraceAnswer, TraceRequest, Version,
 };
 
 #[derive(OpenApi)]
@@ -69,6 +69,7 @@ described!(
     Service,
     ServiceList,
     Status,
+    Supposition,
     TraceAnswer,
     TraceRequest,
     Version,
@@ -129,9 +130,9 @@ mod tests {
             .flat_map(|path| path.as_object().unwrap().values())
             .map(|o| o["operationId"].as_str().unwrap())
             .collect();
-        assert_eq!(ids.len(), 3 * 5 + 10);
+        assert_eq!(ids.len(), 3 * 5 + 11);
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 3 * 5 + 10);
+        assert_eq!(ids.len(), 3 * 5 + 11);
     }
 }

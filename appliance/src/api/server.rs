@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::middleware;
@@ -30,6 +30,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 const GRACE: Duration = Duration::from_secs(3);
 /// After a failed accept (no more file descriptors) it is tried again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A daemon that was killed holds its socket until the kernel has freed its tables and all else.
+const DYING: Duration = Duration::from_secs(2);
 
 /// Why a listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -96,8 +99,12 @@ async fn open_unix(path: &Path) -> Result<UnixListener, ServeError> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
     }
-    if UnixStream::connect(path).await.is_ok() {
-        return Err(ServeError::InUse(path.to_owned()));
+    let begin = Instant::now();
+    while UnixStream::connect(path).await.is_ok() {
+        if begin.elapsed() > DYING {
+            return Err(ServeError::InUse(path.to_owned()));
+        }
+        sleep(ACCEPT_PAUSE).await;
     }
     // What a killed daemon left; anything but a socket is not ours to remove.
     if fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {

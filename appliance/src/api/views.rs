@@ -7,7 +7,9 @@ use sluice_model::API_VERSION;
 
 use super::state::Text;
 use super::{Api, ApiError};
-use crate::wire::{Counters, Plan, ProblemDetails, Status, TraceAnswer, TraceRequest, Version};
+use crate::wire::{
+    Counters, Plan, ProblemDetails, Status, Supposition, TraceAnswer, TraceRequest, Version,
+};
 
 /// The state of the whole.
 #[utoipa::path(get, path = "/v1/status", operation_id = "status", tag = "state", responses((status = 200, body = Status)))]
@@ -24,7 +26,22 @@ pub(super) async fn counters(State(api): State<Api>) -> Result<Json<Counters>, A
 /// Where everything runs, and why.
 #[utoipa::path(get, path = "/v1/plan", operation_id = "plan", tag = "state", responses((status = 200, body = Plan)))]
 pub(super) async fn plan(State(api): State<Api>) -> Result<Json<Plan>, ApiError> {
-    Ok(Json(api.engine.read(|engine| engine.plan_view()).await??))
+    Ok(Json(api.engine.read(|engine| engine.plan_view(None)).await??))
+}
+
+/// Where everything would run if cards could do what a capability profile says.
+#[utoipa::path(
+    post, path = "/v1/plan", operation_id = "suppose", tag = "state",
+    request_body = Supposition,
+    responses((status = 200, body = Plan), (status = 400, body = ProblemDetails))
+)]
+pub(super) async fn suppose(
+    State(api): State<Api>,
+    Text(text): Text,
+) -> Result<Json<Plan>, ApiError> {
+    let supposed: Supposition = serde_json::from_str(&text)
+        .map_err(|error| ApiError::Request(format!("the profile to plan for: {error}")))?;
+    Ok(Json(api.engine.read(move |engine| engine.plan_view(Some(supposed))).await??))
 }
 
 /// What would happen to a packet now. Nothing is sent, and nothing is remembered.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use sluice_model::{Kind, LinkName, Name};
+use sluice_model::{Kind, LinkName, Name, Stage};
 
 use crate::event::EventKind;
 use crate::wire::{TcpFlag, TraceProtocol};
@@ -88,7 +88,16 @@ pub(super) enum Command {
     /// Tell what would happen to a packet, and by which object. Nothing is sent.
     Trace(TraceOptions),
     /// Tell where every stage runs, and why.
-    Plan,
+    Plan(PlanOptions),
+    /// Tell why a stage runs where it does, and for every other place why not and what would change that.
+    Explain {
+        /// prefilter, service or nat.
+        stage: Stage,
+        /// Only on this link.
+        link: Option<LinkName>,
+        #[command(flatten)]
+        options: PlanOptions,
+    },
     /// Tell the versions of command and daemon.
     Version,
     /// Print a completion script for a shell.
@@ -101,6 +110,17 @@ pub(super) enum Command {
         /// The directory they are written into.
         directory: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanOptions {
+    /// Suppose that cards could do what this capability profile says: a file of `hwprobe LINK -o json`, or the name of
+    /// a profile that comes with Sluice, such as nfp.
+    #[arg(long, value_name = "FILE")]
+    pub(super) profile: Option<PathBuf>,
+    /// Suppose it of this link only.
+    #[arg(long, value_name = "NAME", requires = "profile")]
+    pub(super) of_link: Option<LinkName>,
 }
 
 #[derive(Debug, Args)]

@@ -64,10 +64,12 @@ pub(super) fn links(status: &GatewayStatus) -> String {
     }
     let mut rows = table(["LINK", "WANTED", "ACTUAL", "STAGES", "REASON"]);
     for link in &status.links {
-        let stages = link
-            .stages
-            .iter()
-            .filter_map(|stage| Some(format!("{}={}", stage.stage, stage.placement?)));
+        let stages = link.stages.iter().filter_map(|stage| {
+            let place = stage.placement?;
+            let wanted = stage.requested.filter(|wanted| *wanted != place);
+            let wanted = wanted.map_or(String::new(), |wanted| format!("(wanted {wanted})"));
+            Some(format!("{}={place}{wanted}", stage.stage))
+        });
         rows.add_row([
             link.name.to_string(),
             word(&link.requested),

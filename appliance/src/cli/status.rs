@@ -8,14 +8,14 @@ use super::CliError;
 use super::args::Output;
 use super::client::Client;
 use super::describe::links;
-use super::output::{age, conditions, print, sections, short};
-use crate::wire::{Status, Version};
+use super::output::{age, conditions, print, sections, short, table, text};
+use crate::wire::{ReasonCount, Status, Version};
 
 pub(super) async fn status(client: &Client, output: Output) -> Result<(), CliError> {
-    print(&client.get::<Status>("/v1/status").await?, output, table)
+    print(&client.get::<Status>("/v1/status").await?, output, shown)
 }
 
-fn table(status: &Status) -> String {
+fn shown(status: &Status) -> String {
     let ready = if status.ready { "ready" } else { "not ready" };
     let head = format!(
         "sluiced {}, {ready}, revision {}, running for {}",
@@ -50,6 +50,17 @@ fn table(status: &Status) -> String {
         short(traffic.passed_packets as f64),
         short(traffic.dropped_packets as f64)
     );
+    let places = status.placements.iter().map(|place| {
+        let link = place.link.as_ref().map_or(String::new(), |link| format!(" on {link}"));
+        format!(
+            "  {}{link}: {} sent, {} passed on, {} dropped",
+            place.placement,
+            short(place.sent_packets as f64),
+            short(place.passed_packets as f64),
+            short(place.dropped_packets as f64)
+        )
+    });
+    let packets = std::iter::once(packets).chain(places).collect::<Vec<_>>().join("\n");
     let directory = status
         .directory
         .problems
@@ -67,10 +78,23 @@ fn table(status: &Status) -> String {
     sections([
         format!("{head}\n{amounts}\n{packets}"),
         status.gateway.as_ref().map(links).unwrap_or_default(),
+        drops(&status.drops),
         conditions(&status.conditions),
         status.gateway.as_ref().map(|gateway| conditions(&gateway.conditions)).unwrap_or_default(),
         directory,
     ])
+}
+
+fn drops(counts: &[ReasonCount]) -> String {
+    if counts.is_empty() {
+        return String::new();
+    }
+    let mut rows = table(["DROPPED", "PACKETS", "WHY"]);
+    for count in counts {
+        let packets = short(count.packets as f64);
+        rows.add_row([count.reason.clone(), packets, count.explanation.clone()]);
+    }
+    text(&rows)
 }
 
 #[derive(Serialize)]

@@ -14,7 +14,7 @@ use super::CliError;
 use super::args::{Output, TopOptions};
 use super::client::Client;
 use super::output::{sections, short, table, text, write, yaml};
-use crate::wire::{BackendCounters, Counters, ReasonCount, Traffic};
+use crate::wire::{BackendCounters, Counters, PlacementTraffic, ReasonCount, Traffic};
 
 /// Clears the screen and puts the cursor into its corner.
 const CLEAR: &str = "\x1b[H\x1b[2J";
@@ -29,8 +29,19 @@ struct Rates {
     sent_bits_per_second: f64,
     passed_per_second: f64,
     dropped_per_second: f64,
+    placements: Vec<PlaceRate>,
     backends: Vec<BackendRates>,
     drops: Vec<DropRate>,
+}
+
+/// Packets that a place sent or dropped itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlaceRate {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
+    placement: String,
+    finished_per_second: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,6 +106,7 @@ fn rates(before: &Counters, now: &Counters, only: Option<&Name>) -> Rates {
         sent_bits_per_second: field(|traffic| traffic.sent_bytes) * 8.0,
         passed_per_second: field(|traffic| traffic.passed_packets),
         dropped_per_second: field(|traffic| traffic.dropped_packets),
+        placements: place_rates(before, now, &rate),
         backends: backend_rates(before, now, only, &rate),
         drops: drop_rates(before, now, &rate),
     }
@@ -145,6 +157,26 @@ fn backend_rates(
     found
 }
 
+fn place_rates(
+    before: &Counters,
+    now: &Counters,
+    rate: &dyn Fn(u64, u64) -> f64,
+) -> Vec<PlaceRate> {
+    let of = |place: &PlacementTraffic| {
+        let is_same = |other: &&PlacementTraffic| {
+            (&other.link, &other.placement) == (&place.link, &place.placement)
+        };
+        let was = before.placements.iter().find(is_same);
+        let finished = |place: &PlacementTraffic| place.sent_packets + place.dropped_packets;
+        PlaceRate {
+            link: place.link.clone(),
+            placement: place.placement.clone(),
+            finished_per_second: rate(was.map_or(0, finished), finished(place)),
+        }
+    };
+    now.placements.iter().map(of).collect()
+}
+
 fn drop_rates(before: &Counters, now: &Counters, rate: &dyn Fn(u64, u64) -> f64) -> Vec<DropRate> {
     let old: HashMap<_, _> = before
         .reasons
@@ -171,6 +203,11 @@ fn shown(rates: &Rates) -> String {
         short(rates.passed_per_second),
         short(rates.dropped_per_second)
     );
+    let places = rates.placements.iter().filter(|_| rates.placements.len() > 1).map(|place| {
+        let link = place.link.as_ref().map_or(String::new(), |link| format!(" on {link}"));
+        format!("finished by {}{link}: {}/s", place.placement, short(place.finished_per_second))
+    });
+    let head = std::iter::once(head).chain(places).collect::<Vec<_>>().join("\n");
     let mut backends = table(["SERVICE", "BACKEND", "PACKETS/S", "BIT/S", "SHARE"]);
     for backend in &rates.backends {
         let address = backend.port.map_or(backend.address.to_string(), |port| {

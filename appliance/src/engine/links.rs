@@ -12,6 +12,8 @@ use crate::event::{Event, EventKind, EventLog, Severity};
 
 /// A refused link is tried again after so long.
 const RETRY: Duration = Duration::from_secs(5);
+/// The reason where there is no link.
+const MISSING: &str = "LinkMissing";
 
 /// What is on one link.
 #[derive(Clone, Debug, Default)]
@@ -37,13 +39,17 @@ pub(super) struct Trouble {
 impl Trouble {
     fn missing(link: &LinkName) -> Self {
         let message = format!("there is no link {link}: it is attached as soon as it appears");
-        Self { reason: "LinkMissing", message }
+        Self { reason: MISSING, message }
+    }
+
+    fn is_missing(&self) -> bool {
+        self.reason == MISSING
     }
 
     fn refused(error: &Error) -> Self {
         let reason = match error {
             Error::Foreign { .. } => "ForeignProgram",
-            Error::NoSuchLink { .. } => "LinkMissing",
+            Error::NoSuchLink { .. } => MISSING,
             _ => "AttachFailed",
         };
         Self { reason, message: error.to_string() }
@@ -91,8 +97,10 @@ impl Links {
     /// The kernel refused a program on a link.
     pub(super) fn refused(&mut self, name: &LinkName, error: &Error) {
         let actual = self.actual.entry(name.clone()).or_default();
-        actual.error = Some(Trouble::refused(error));
-        actual.retry = Some(Instant::now() + RETRY);
+        let trouble = Trouble::refused(error);
+        // A link that is gone is not waited for: it is tried as soon as there is one of its name.
+        actual.retry = (!trouble.is_missing()).then(|| Instant::now() + RETRY);
+        actual.error = Some(trouble);
     }
 
     /// The program was attached, in place of another's.
@@ -116,17 +124,21 @@ impl Links {
         let mut is_to_do = false;
         for link in configured {
             let old = before.remove(&link.name).unwrap_or_default();
-            let is_there = hops.link_named(link.name.as_str()).is_some();
+            let there = hops.link_named(link.name.as_str()).map(|there| there.ifindex);
+            let is_there = there.is_some();
             let mut new = old.clone();
             new.attachment =
                 attached.iter().find(|found| link.name == *found.link.name.as_str()).cloned();
             match (&new.attachment, is_there) {
-                (None, false) => new.error = Some(Trouble::missing(&link.name)),
+                (None, false) => {
+                    (new.error, new.retry) = (Some(Trouble::missing(&link.name)), None);
+                }
                 (None, true) => {
-                    if new.error.as_ref().is_some_and(|trouble| trouble.reason == "LinkMissing") {
+                    if new.error.as_ref().is_some_and(Trouble::is_missing) {
                         new.error = None;
                     }
-                    new.torn_off |= old.attachment.is_some();
+                    // A link that was deleted and made anew took its program with it: nobody tore that off.
+                    new.torn_off |= old.attachment.is_some() && old.ifindex() == there;
                     is_to_do = true;
                 }
                 (Some(found), _) => {
@@ -191,5 +203,29 @@ fn tell(name: &LinkName, before: &Actual, now: &Actual, log: &EventLog) {
             );
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_kernel::{Errno, LinkName as Place, Object};
+
+    #[test]
+    fn only_a_refusal_makes_a_link_wait() {
+        let name = LinkName::new("eth0").unwrap();
+        let place = Place { name: "eth0".into(), ifindex: 2 };
+        let refusal = Error::kernel(Object::Link(place.clone()), "attach", Errno::EBUSY);
+        let mut links = Links::default();
+        assert!(links.may_try(&name));
+        links.refused(&name, &refusal);
+        assert!(!links.may_try(&name));
+        // Deleted while it was being attached: the next link of this name is not to wait.
+        links.refused(&name, &Error::NoSuchLink { link: place });
+        assert!(links.may_try(&name));
+        links.refused(&name, &refusal);
+        let configured: sluice_model::Link = serde_json::from_str(r#"{"name": "eth0"}"#).unwrap();
+        links.observe(&[configured], Vec::new(), &Hops::default(), &EventLog::default());
+        assert!(links.may_try(&name), "a link that is gone was refused nothing");
     }
 }

@@ -71,6 +71,7 @@ impl Engine {
         self.check_links()?;
         self.sweep()?;
         self.look_for_full_tables()?;
+        self.look_after_cards()?;
         Ok(())
     }
 
@@ -130,10 +131,11 @@ impl Engine {
         self.planning.forget_ways();
         let objects = self.desired.objects.clone();
         let done = self.plan(&objects).map_err(super::ChangeError::from);
-        let done = done.and_then(|plan| self.program(plan, &HashSet::new()));
+        let done = done.and_then(|plan| self.program(&objects, plan, &HashSet::new()));
         match done {
             Ok(_) => {
                 self.state_conditions();
+                self.state_of_cards();
                 self.conditions.set_whole(
                     "Programmed",
                     true,

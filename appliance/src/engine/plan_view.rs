@@ -4,10 +4,11 @@ use sluice_datapath::abi::Features;
 use sluice_kernel::Result;
 use sluice_model::LinkName;
 use sluice_model::status::StageStatus;
+use sluice_planner::card::{CardReport, CardsPlan};
 use sluice_planner::{LinkPlacement, Plan, Sizes};
 
 use super::Engine;
-use crate::wire::{self, LinkPlan, PlannedStage, TableSize};
+use crate::wire::{self, CardView, LinkPlan, Supposition, TableSize};
 
 const FEATURES: [(u32, &str); 11] = [
     (Features::IPV6, "ipv6"),
@@ -24,29 +25,49 @@ const FEATURES: [(u32, &str); 11] = [
 ];
 
 impl Engine {
-    /// Where everything runs, and what is still to be done.
+    /// Where everything runs, and what is still to be done; with a supposition, where it would run.
     ///
     /// # Errors
     /// When the datapath cannot be read.
-    pub fn plan_view(&mut self) -> Result<wire::Plan> {
+    pub fn plan_view(&mut self, supposed: Option<Supposition>) -> Result<wire::Plan> {
         let objects = self.desired.objects.clone();
         let revision = self.desired.revision;
         match self.plan(&objects) {
-            Ok(plan) => Ok(self.view_of(&plan, revision)),
-            Err(super::planning::PlanError::Kernel(error)) => Err(error),
-            Err(super::planning::PlanError::Impossible(error)) => {
-                let links = self.links_of(&self.planning.placements);
-                let tables = tables(&self.sizes());
-                Ok(wire::Plan { revision, links, tables, actions: vec![format!("none: {error}")] })
+            Ok(mut plan) => {
+                let cards = match supposed {
+                    None => self.plan_cards(&objects, &plan)?,
+                    Some(supposed) => self.suppose(&objects, &plan, supposed)?,
+                };
+                plan.placements.clone_from(&cards.placements);
+                Ok(self.view_of(&plan, &cards, revision))
             }
+            Err(super::planning::PlanError::Kernel(error)) => Err(error),
+            Err(super::planning::PlanError::Impossible(error)) => Ok(wire::Plan {
+                revision,
+                links: self.links_of(&self.planning.placements),
+                cards: Vec::new(),
+                refused: Vec::new(),
+                tables: tables(&self.sizes()),
+                actions: vec![format!("none: {error}")],
+            }),
         }
     }
 
     /// A plan that was not carried out yet.
-    pub(super) fn view_of(&self, plan: &Plan, revision: u64) -> wire::Plan {
+    pub(super) fn view_of(&self, plan: &Plan, cards: &CardsPlan, revision: u64) -> wire::Plan {
+        let report = cards.report();
+        let card = |card: CardReport| CardView {
+            link: card.link,
+            program: card.program,
+            tables: card.tables,
+            actions: card.withdraw.into_iter().chain(card.add).collect(),
+        };
+        let says_something = |card: &CardView| card.program.is_some() || !card.actions.is_empty();
         wire::Plan {
             revision,
             links: self.links_of(&plan.placements),
+            cards: report.cards.into_iter().map(card).filter(says_something).collect(),
+            refused: report.refused,
             tables: tables(plan.next.sizes()),
             actions: plan.notes.iter().map(ToString::to_string).collect(),
         }
@@ -58,7 +79,7 @@ impl Engine {
             Some(LinkPlan {
                 features: self.features_of(&link),
                 link,
-                stages: placement.stages.iter().cloned().map(PlannedStage::from).collect(),
+                stages: placement.stages.clone(),
             })
         };
         placements.iter().filter_map(of).collect()
@@ -80,12 +101,6 @@ impl Engine {
         let mut placements = self.planning.placements.iter();
         let placement = placements.find(|placement| *link == *placement.link.as_str());
         placement.map(|placement| placement.stages.clone()).unwrap_or_default()
-    }
-}
-
-impl From<StageStatus> for PlannedStage {
-    fn from(stage: StageStatus) -> Self {
-        Self { stage: stage.stage, placement: stage.placement, reason: stage.reason }
     }
 }
 

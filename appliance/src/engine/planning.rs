@@ -9,6 +9,7 @@ use sluice_datapath::abi::{PREFILTER_MASKS4, PREFILTER_MASKS6};
 use sluice_kernel::{Datapath, TableStore, XdpMode, tables};
 use sluice_model::objects::Objects;
 use sluice_model::{BackendState, Name, Service};
+use sluice_planner::card::CardsPlan;
 use sluice_planner::facts::{
     BackendFacts, Endpoint, Health, LinkFacts, ProgramFacts, ServiceFacts, Way,
 };
@@ -21,6 +22,7 @@ use super::Engine;
 use super::hops::Hops;
 use super::views::key_of;
 use crate::health::{BackendKey, Monitor, Verdict};
+use crate::wire::Supposition;
 
 /// What plans are made from. Facts that did not change stay the same `Arc`: what depends on them is not computed again.
 #[derive(Debug)]
@@ -29,6 +31,10 @@ pub(super) struct Planning {
     pub(super) state: State,
     /// Where the stages run, by the last plan.
     pub(super) placements: Vec<LinkPlacement>,
+    /// What the operator requires of cards and cannot have.
+    pub(super) unmet: Vec<Error>,
+    /// What the last plan said.
+    pub(super) told: HashSet<String>,
     ways: Option<Arc<HashMap<IpAddr, Way>>>,
     services: HashMap<Name, Arc<ServiceFacts>>,
     nat_backends: Option<Arc<HashSet<u32>>>,
@@ -42,6 +48,8 @@ impl Planning {
         Self {
             state,
             placements: Vec::new(),
+            unmet: Vec::new(),
+            told: HashSet::new(),
             ways: None,
             services: HashMap::new(),
             nat_backends: None,
@@ -196,6 +204,29 @@ impl Engine {
         let facts = self.facts(objects)?;
         let store = self.datapath.tables();
         Ok(plan(objects, &facts, &self.planning.state, slot_words(&*store))?)
+    }
+
+    /// What shall be on the cards once a plan is carried out.
+    pub(super) fn plan_cards(
+        &mut self,
+        objects: &Objects,
+        plan: &Plan,
+    ) -> sluice_kernel::Result<CardsPlan> {
+        let facts = self.facts(objects)?;
+        let store = self.datapath.tables();
+        Ok(self.cards.plan(objects, &facts, plan, slot_words(&*store)))
+    }
+
+    /// The same if cards could do something else: one of a link, or all.
+    pub(super) fn suppose(
+        &mut self,
+        objects: &Objects,
+        plan: &Plan,
+        supposed: Supposition,
+    ) -> sluice_kernel::Result<CardsPlan> {
+        let facts = self.facts(objects)?;
+        let store = self.datapath.tables();
+        Ok(self.cards.suppose(objects, &facts, plan, slot_words(&*store), supposed))
     }
 
     fn facts(&mut self, objects: &Objects) -> sluice_kernel::Result<Facts> {

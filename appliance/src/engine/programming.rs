@@ -18,6 +18,8 @@ use super::{ChangeError, Engine};
 
 /// Changes of one plan that are logged.
 const NOTES: usize = 40;
+/// So often a card is asked for smaller tables in one change: each time for half of the size.
+const CARD_ATTEMPTS: usize = 48;
 
 impl Engine {
     /// Carries out a plan. A link of `strict` that cannot be attached is an error; other links keep their trouble for
@@ -27,17 +29,30 @@ impl Engine {
     /// When the kernel refuses something. What was done before stays done: [`Engine::undo`] goes back.
     pub(super) fn program(
         &mut self,
-        plan: Plan,
+        objects: &Objects,
+        mut plan: Plan,
         strict: &HashSet<LinkName>,
     ) -> Result<u64, ChangeError> {
         let mut changed = 0;
-        tell(&plan.notes);
+        tell(&plan.notes, &mut self.planning.told);
         let concerns_objects = !plan.notes.is_empty();
-        for step in plan.steps {
+        let mut cards = self.plan_cards(objects, &plan)?;
+        self.cards.withdraw(&cards, &self.log)?;
+        for step in std::mem::take(&mut plan.steps) {
             changed += self.carry_out(step, strict)?;
         }
+        // A card may have room for less than was planned, or refuse; then the rest is planned anew for it.
+        for _ in 0..CARD_ATTEMPTS {
+            if !self.cards.add(&cards, &self.log).is_to_plan_again() {
+                break;
+            }
+            cards = self.plan_cards(objects, &plan)?;
+            self.cards.withdraw(&cards, &self.log)?;
+        }
+        self.dirty.plan |= self.cards.forgive();
         self.planning.state = plan.next;
-        self.planning.placements = plan.placements;
+        self.planning.placements = cards.placements;
+        self.planning.unmet = cards.refused;
         self.check_links()?;
         if changed > 0 || concerns_objects {
             self.index = Index::read(&*self.datapath.tables());
@@ -83,6 +98,7 @@ impl Engine {
             Step::Write(entries) => return Ok(write(&*self.datapath.tables(), &[entries])?),
             Step::ResetCounters { backends, services } => {
                 for id in backends {
+                    self.cards.counters.forget_backend(id);
                     self.datapath.reset_backend_count(id)?;
                 }
                 for number in services {
@@ -151,7 +167,7 @@ impl Engine {
         self.planning.forget_all_health();
         let back = self.doubt().map_err(|error| error.to_string()).and_then(|()| {
             let plan = self.plan(&objects).map_err(|error| error.to_string())?;
-            self.program(plan, &HashSet::new()).map_err(|error| error.to_string())
+            self.program(&objects, plan, &HashSet::new()).map_err(|error| error.to_string())
         });
         match back {
             Ok(_) => error,
@@ -186,8 +202,13 @@ impl Engine {
     }
 }
 
-/// Logs what a plan changes; the rest of a long list only on request.
-fn tell(notes: &[Note]) {
+/// Logs what a plan changes; the rest of a long list only on request. What the last plan said already (a link that is
+/// refused again and again) is not repeated.
+fn tell(notes: &[Note], told: &mut HashSet<String>) {
+    let before = std::mem::take(told);
+    told.extend(notes.iter().map(|note| format!("{}: {}", note.object, note.message)));
+    let is_new = |note: &&Note| !before.contains(&format!("{}: {}", note.object, note.message));
+    let notes: Vec<_> = notes.iter().filter(is_new).collect();
     let (first, rest) = notes.split_at(notes.len().min(NOTES));
     for note in first {
         info!(object = %note.object, "{}", note.message);

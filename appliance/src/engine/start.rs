@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::info;
 
+use super::card::{CardSetup, OnCards};
 use super::conditions::Conditions;
 use super::hops::Hops;
 use super::index::Index;
@@ -37,6 +38,8 @@ pub struct Setup {
     pub state: PathBuf,
     /// Asks backends how they are.
     pub prober: Arc<dyn Prober>,
+    /// The network cards; without them everything runs on the host.
+    pub cards: Option<CardSetup>,
     /// Where events go.
     pub log: Arc<EventLog>,
 }
@@ -61,7 +64,7 @@ impl Engine {
         setup: Setup,
         stop: watch::Receiver<bool>,
     ) -> Result<(Handle, JoinHandle<()>), StartError> {
-        let Setup { mut datapath, network, config, state, prober, log } = setup;
+        let Setup { mut datapath, network, config, state, prober, cards, log } = setup;
         let file = SnapshotFile::open(state)?;
         let snapshot = file.load()?;
         let (readiness, ready) = watch::channel(Readiness {
@@ -77,6 +80,8 @@ impl Engine {
         let (changed, directory_changed) = mpsc::channel(1);
         let directory = Directory::new(config);
         tokio::spawn(watch_directory(directory.clone(), changed));
+        let (mut cards, probed) = OnCards::new(cards);
+        cards.clear(&log);
         let mut engine = Self {
             datapath,
             network,
@@ -93,6 +98,8 @@ impl Engine {
             since: snapshot.since,
             maintenance: Maintenance::default(),
             log,
+            cards,
+            probed,
             readiness,
             started: Timestamp::now(),
             dirty: Dirty { plan: true, routes: true, everything: true },

@@ -5,7 +5,7 @@ use sluice_model::Kind;
 use sluice_model::status::HealthState;
 
 use super::Engine;
-use super::counters::traffic;
+use super::counters::{drops, traffic};
 use super::views::object_id;
 use crate::wire::{DirectoryStatus, ProblemItem, Status, Totals};
 
@@ -15,6 +15,13 @@ impl Engine {
     /// # Errors
     /// When the datapath cannot be read.
     pub fn status(&mut self) -> Result<Status> {
+        self.cards.read_all_counters();
+        let mut placements = self.traffic_by_place()?;
+        // The host alone is what `traffic` says.
+        if placements.len() == 1 {
+            placements.clear();
+        }
+        let counts = self.counts()?;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: self.desired.revision,
@@ -27,7 +34,9 @@ impl Engine {
             },
             gateway: self.desired.objects.gateway().is_some().then(|| self.gateway_status()),
             totals: self.totals(),
-            traffic: traffic(&self.datapath.counts()?),
+            traffic: traffic(&counts),
+            placements,
+            drops: drops(&counts),
         })
     }
 

@@ -49,6 +49,9 @@ impl Engine {
     /// Takes in a change of the network.
     pub(super) fn learn(&mut self, event: NetworkEvent) {
         let is_link = matches!(event, NetworkEvent::Link(_) | NetworkEvent::LinkGone { .. });
+        if let NetworkEvent::Link(link) = &event {
+            self.cards.doubt(&link.name);
+        }
         match self.hops.learn(event) {
             Followup::None => {}
             Followup::Routes => self.dirty.routes = true,
@@ -172,15 +175,18 @@ impl Engine {
         }
         self.dirty.plan = true;
         self.planning.forget_health(&key.service);
+        let backend = key.endpoint();
         let (kind, severity, message) = match report.verdict {
             Verdict::Unknown => return,
-            Verdict::Up => (EventKind::BackendUp, Severity::Info, "answers its probes".to_owned()),
+            Verdict::Up => {
+                (EventKind::BackendUp, Severity::Info, format!("{backend} answers its probes"))
+            }
             Verdict::Down => {
                 let why = report.last_error.unwrap_or_default();
                 (
                     EventKind::BackendDown,
                     Severity::Error,
-                    format!("does not answer its probes: {why}"),
+                    format!("{backend} does not answer its probes: {why}"),
                 )
             }
         };

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use sluice_model::objects::Objects;
 use sluice_model::{LinkName, Problem};
+use sluice_planner::Plan;
 use tracing::{info, warn};
 
 use super::planning::PlanError;
@@ -73,9 +74,18 @@ impl Engine {
         destinations.extend(self.hops.wanted());
         self.want_hops(&destinations).await;
         self.maintenance.has_spare_hops = true;
+        let is_demanding = origin != "directory";
+        if is_demanding {
+            self.await_required_cards(&desired.objects).await;
+        }
         if dry_run {
-            let plan = self.plan(&desired.objects)?;
-            let view = self.view_of(&plan, desired.revision);
+            let mut plan = self.plan(&desired.objects)?;
+            if is_demanding {
+                self.refuse_impossible(&desired.objects, &plan)?;
+            }
+            let cards = self.plan_cards(&desired.objects, &plan)?;
+            plan.placements.clone_from(&cards.placements);
+            let view = self.view_of(&plan, &cards, desired.revision);
             return Ok(Applied { revision: desired.revision, dry_run, diff, plan: Some(view) });
         }
         // Whoever asks for a link gets an answer; a file stays and is tried again.
@@ -85,7 +95,7 @@ impl Engine {
         };
         let since = self.since_of(&desired);
         let snapshot = Snapshot { desired: desired.clone(), since: since.clone() };
-        let changed = match self.take_effect(&desired, &snapshot, &strict) {
+        let changed = match self.take_effect(&desired, &snapshot, &strict, is_demanding) {
             Ok(changed) => changed,
             Err(error) => return Err(self.undo(error)),
         };
@@ -116,14 +126,41 @@ impl Engine {
         desired: &Desired,
         snapshot: &Snapshot,
         strict: &HashSet<LinkName>,
+        is_demanding: bool,
     ) -> Result<u64, ChangeError> {
         let prepared = self.file.prepare(snapshot)?;
         // Before anything else: a link that cannot be used is the most likely reason to go back.
         self.try_links(&desired.objects, strict)?;
         let plan = self.plan(&desired.objects)?;
-        let changed = self.program(plan, strict)?;
+        if is_demanding {
+            self.refuse_impossible(&desired.objects, &plan)?;
+        }
+        let changed = self.program(&desired.objects, plan, strict)?;
+        if is_demanding {
+            self.place_required(&desired.objects)?;
+        }
         prepared.commit()?;
         Ok(changed)
+    }
+
+    /// Refuses what requires of a card what it is known not to do, before anything is written.
+    fn refuse_impossible(&mut self, objects: &Objects, plan: &Plan) -> Result<(), ChangeError> {
+        // Cards of links that the host's program is not on yet are judged afterwards.
+        let is_there = |link: &LinkName| {
+            self.links.get(link).is_some_and(|actual| actual.attachment.is_some())
+        };
+        let links = objects.gateway().map_or(&[][..], |gateway| &gateway.spec.links);
+        let all_there = links.iter().all(|link| is_there(&link.name));
+        if all_there { refuse_unmet(&self.plan_cards(objects, plan)?.refused) } else { Ok(()) }
+    }
+
+    /// Puts on cards what is required there, which can only be done once the host's programs are on their links.
+    fn place_required(&mut self, objects: &Objects) -> Result<(), ChangeError> {
+        if !self.planning.unmet.is_empty() {
+            let plan = self.plan(objects)?;
+            self.program(objects, plan, &HashSet::new())?;
+        }
+        refuse_unmet(&self.planning.unmet)
     }
 
     fn put_in_force(&mut self, desired: Desired) {
@@ -243,6 +280,14 @@ impl Engine {
             message,
         );
     }
+}
+
+/// What is required of cards and not possible is an error.
+fn refuse_unmet(unmet: &[sluice_planner::Error]) -> Result<(), ChangeError> {
+    if unmet.is_empty() {
+        return Ok(());
+    }
+    Err(ChangeError::Unplannable(unmet.iter().map(problem).collect()))
 }
 
 /// The links whose entry in the gateway differs.

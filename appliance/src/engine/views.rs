@@ -52,6 +52,7 @@ impl Engine {
     /// When the datapath cannot be read.
     pub fn service_views(&mut self, only: Option<&Name>) -> Result<Vec<wire::Service>> {
         let mut views = Vec::new();
+        self.cards.read_all_counters();
         let traffic = self.traffic_of(only)?;
         for entry in self.entries(Kind::Service, only) {
             let Some(object) = entry.object.as_service() else { continue };
@@ -67,12 +68,11 @@ impl Engine {
     /// When the datapath cannot be read.
     pub fn prefilter_views(&mut self, only: Option<&Name>) -> Result<Vec<wire::Prefilter>> {
         let entries = self.entries(Kind::Prefilter, only);
-        let top = top_prefixes(&self.datapath.prefilter_hits()?);
-        let denied = self
-            .datapath
-            .counts()?
-            .get(Reason::DropDenied as usize)
-            .map_or(0, |count| count.packets);
+        self.cards.read_all_counters();
+        let hits = self.datapath.prefilter_hits()?;
+        let top = top_prefixes(&hits, self.cards.counters.prefixes());
+        let denied =
+            self.counts()?.get(Reason::DropDenied as usize).map_or(0, |count| count.packets);
         let alone = self.desired.objects.prefilters().count() == 1;
         let mut views = Vec::new();
         for entry in entries {
@@ -231,7 +231,13 @@ impl Engine {
             None => self.index.backends().map(|(_, id)| id).collect(),
         };
         let counts = self.datapath.backend_counts(&ids)?;
-        Ok(ids.into_iter().zip(counts).collect())
+        let with_cards = |(id, mut count): (u32, BackendCount)| {
+            let on_cards = self.cards.counters.backend(id);
+            count.forward.packets += on_cards.packets;
+            count.forward.bytes += on_cards.bytes;
+            (id, count)
+        };
+        Ok(ids.into_iter().zip(counts).map(with_cards).collect())
     }
 
     /// Whether a backend serves, for the totals.

@@ -61,7 +61,8 @@ impl Default for EventLog {
 impl EventLog {
     /// A log that keeps so many events about packets and so many others.
     pub fn new(packets: usize, others: usize) -> Self {
-        let run = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+        // Two runs may begin within a second of each other.
+        let run = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
         let rings = Rings { packets: Ring::new(packets), others: Ring::new(others), last: 0 };
         Self { run, rings: Mutex::new(rings), last: watch::Sender::new(0) }
     }

@@ -87,11 +87,17 @@ pub enum EventKind {
     NeighbourFound,
     /// A table of the datapath is full.
     TableFull,
+    /// A card runs stages.
+    CardPlaced,
+    /// A card did not take what was planned; the host does it.
+    CardRefused,
+    /// A card does not run what it ran; the host does it.
+    CardLost,
 }
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Drop,
         Self::Flow,
         Self::BackendUp,
@@ -104,6 +110,9 @@ impl EventKind {
         Self::NeighbourLost,
         Self::NeighbourFound,
         Self::TableFull,
+        Self::CardPlaced,
+        Self::CardRefused,
+        Self::CardLost,
     ];
 
     /// The word in the API.
@@ -121,6 +130,9 @@ impl EventKind {
             Self::NeighbourLost => "neighbour-lost",
             Self::NeighbourFound => "neighbour-found",
             Self::TableFull => "table-full",
+            Self::CardPlaced => "card-placed",
+            Self::CardRefused => "card-refused",
+            Self::CardLost => "card-lost",
         }
     }
 

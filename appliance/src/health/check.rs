@@ -17,13 +17,19 @@ pub struct BackendKey {
     pub port: Option<Port>,
 }
 
+impl BackendKey {
+    /// Address and port, without the service.
+    pub fn endpoint(&self) -> String {
+        match self.port {
+            Some(port) => SocketAddr::new(self.address, port.get()).to_string(),
+            None => self.address.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for BackendKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/", self.service)?;
-        match self.port {
-            Some(port) => SocketAddr::new(self.address, port.get()).fmt(f),
-            None => self.address.fmt(f),
-        }
+        write!(f, "{}/{}", self.service, self.endpoint())
     }
 }
 

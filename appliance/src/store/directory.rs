@@ -15,6 +15,9 @@ const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 /// Longer files are refused: a million prefixes take some 30 MB.
 const FILE_BYTES: u64 = 256 << 20;
 
+/// Path, inode, length and time of each file.
+pub(super) type Fingerprint = Vec<(PathBuf, u64, u64, i64, i64)>;
+
 /// A directory of files with objects. Its subdirectories are not read, nor are files whose name begins with a dot.
 #[derive(Clone, Debug)]
 pub struct Directory {
@@ -77,7 +80,7 @@ impl Directory {
     }
 
     /// What changes whenever a file does: cheap to compare, with no need to read the files.
-    pub(super) fn fingerprint(&self) -> Vec<(PathBuf, u64, u64, i64, i64)> {
+    pub(super) fn fingerprint(&self) -> Fingerprint {
         let files = self.files().unwrap_or_default();
         let mark = |path: PathBuf| match fs::metadata(&path) {
             Ok(file) => (path, file.ino(), file.len(), file.mtime(), file.mtime_nsec()),
@@ -102,6 +105,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
     let problem = Problem::new(format!("cannot be read: {error}"));
     let hint = match error.kind() {
         io::ErrorKind::InvalidData => "save it as UTF-8",
+        io::ErrorKind::NotFound => "remove the link, or make what it points to",
         _ => "correct its permissions, or remove it from the configuration directory",
     };
     named(path, problem.with_hint(hint))

@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::Directory;
+use super::directory::Fingerprint;
 
 /// Editors and `cp` make several changes of one; they are awaited for so long.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -16,11 +17,16 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// notifications.
 const POLL: Duration = Duration::from_secs(5);
 
-/// Sends a word whenever the directory changed; ends when nobody listens.
-pub async fn watch(directory: Directory, changed: mpsc::Sender<()>) {
+/// Sends a word whenever the directory changed since this call; ends when nobody listens.
+pub fn watch(directory: Directory, changed: mpsc::Sender<()>) -> impl Future<Output = ()> + Send {
+    // Now, and not when the task first runs: whoever reads the files after this call misses no change.
+    let before = directory.fingerprint();
+    look(directory, before, changed)
+}
+
+async fn look(directory: Directory, mut before: Fingerprint, changed: mpsc::Sender<()>) {
     let (notes, mut noted) = mpsc::channel(1);
     let mut watcher = None;
-    let mut before = directory.fingerprint();
     loop {
         if watcher.is_none() {
             watcher = start(&directory, notes.clone());

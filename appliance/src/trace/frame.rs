@@ -47,15 +47,19 @@ pub(super) fn build(request: &TraceRequest, to: [u8; 6]) -> Result<Vec<u8>, Trac
         }
         _ => return Err(TraceError::Families),
     };
-    Ok(with_ports(packet, request))
+    with_ports(packet, request).ok_or(TraceError::TooLong(request.payload_bytes))
 }
 
-fn with_ports(packet: PacketBuilderStep<etherparse::IpHeaders>, request: &TraceRequest) -> Vec<u8> {
+/// `None` if the packet would be longer than IP allows.
+fn with_ports(
+    packet: PacketBuilderStep<etherparse::IpHeaders>,
+    request: &TraceRequest,
+) -> Option<Vec<u8>> {
     let (from, to) = (request.source.port(), request.destination.port());
     let payload = vec![0; usize::from(request.payload_bytes)];
     let mut bytes = Vec::new();
-    // Writing into memory fails only for packets longer than IP allows; these are answered with what was written.
-    let _ = match request.protocol {
+    // Writing into memory fails only for packets longer than IP allows.
+    let written = match request.protocol {
         TraceProtocol::Udp => packet.udp(from, to).write(&mut bytes, &payload),
         TraceProtocol::Tcp => {
             let mut tcp = packet.tcp(from, to, 1, TCP_WINDOW);
@@ -73,7 +77,7 @@ fn with_ports(packet: PacketBuilderStep<etherparse::IpHeaders>, request: &TraceR
             tcp.write(&mut bytes, &payload)
         }
     };
-    bytes
+    written.ok().map(|()| bytes)
 }
 
 /// The headers of a frame, one line each.

@@ -19,6 +19,9 @@ pub struct Counters {
     pub traffic: Traffic,
     /// The same by reason; reasons that did not occur are left out.
     pub reasons: Vec<ReasonCount>,
+    /// By the place that finished the packets, or left them to the next: cards first, then the host.
+    #[serde(default)]
+    pub placements: Vec<PlacementTraffic>,
     /// By service.
     pub services: Vec<ServiceCounters>,
     /// The prefixes that hit most, most first.
@@ -41,6 +44,30 @@ pub struct Traffic {
     pub dropped_packets: u64,
     /// Their bytes.
     pub dropped_bytes: u64,
+}
+
+/// What became of packets in one place. Those of all places together are those of [`Traffic`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementTraffic {
+    /// The link of the card; absent for the host, whose counters are those of all links.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// The place: `nic-xdp`, `nic-tc` or `host`.
+    pub placement: String,
+    /// Packets sent on from there.
+    pub sent_packets: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Packets dropped there.
+    pub dropped_packets: u64,
+    /// Their bytes.
+    pub dropped_bytes: u64,
+    /// Packets left to the next place.
+    pub passed_packets: u64,
+    /// The same by why, where that is known; zeros are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub passed: BTreeMap<String, u64>,
 }
 
 /// Packets with one fate.
@@ -80,10 +107,16 @@ pub struct BackendCounters {
     /// Its port; absent when packets keep the port the client chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<Port>,
-    /// Packets towards it.
+    /// Packets towards it, from the host and from cards.
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Those of them that a card sent.
+    #[serde(default)]
+    pub card_packets: u64,
+    /// Their bytes.
+    #[serde(default)]
+    pub card_bytes: u64,
     /// Packets from it; seen in mode `nat` only.
     pub reply_packets: u64,
     /// Their bytes.

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluice_model::LinkName;
-use sluice_model::status::Placement;
+use sluice_model::status::StageStatus;
+use sluice_profile::Profile;
 
 /// What is programmed, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +14,12 @@ pub struct Plan {
     pub revision: u64,
     /// By link.
     pub links: Vec<LinkPlan>,
+    /// What the cards run, where there is something to be said of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cards: Vec<CardView>,
+    /// What is required of cards and not possible.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
     /// Sizes of the tables.
     pub tables: Vec<TableSize>,
     /// What is to be done to get there, in order; empty when everything is done.
@@ -28,20 +35,33 @@ pub struct LinkPlan {
     /// What the program is specialised to.
     pub features: Vec<String>,
     /// In the order of the packet's way.
-    pub stages: Vec<PlannedStage>,
+    pub stages: Vec<StageStatus>,
 }
 
-/// Where one stage runs.
+/// What a card shall run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PlannedStage {
-    /// The stage.
-    pub stage: String,
-    /// Where it runs; absent when it is not needed.
+pub struct CardView {
+    /// The link.
+    pub link: String,
+    /// The program and its place; absent if nothing of ours is on the card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub placement: Option<Placement>,
-    /// Why there.
-    pub reason: String,
+    pub program: Option<String>,
+    /// Its tables with their sizes.
+    pub tables: Vec<String>,
+    /// What is still to be written, in order.
+    pub actions: Vec<String>,
+}
+
+/// A question: where would everything run if the cards were others?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Supposition {
+    /// The link whose card would be another. Default: all links.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkName>,
+    /// What it could do: a capability profile, as `hwprobe LINK -o json` writes it.
+    pub profile: Profile,
 }
 
 /// Size of a table.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluice_model::status::{Condition, GatewayStatus};
 
-use super::{ProblemItem, Traffic};
+use super::{PlacementTraffic, ProblemItem, ReasonCount, Traffic};
 
 /// The state of the whole.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,12 @@ pub struct Status {
     pub totals: Totals,
     /// What became of all packets so far.
     pub traffic: Traffic,
+    /// The same by place, where a card takes part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placements: Vec<PlacementTraffic>,
+    /// The dropped ones by reason, the most frequent first.
+    #[serde(default)]
+    pub drops: Vec<ReasonCount>,
 }
 
 /// The configuration directory.

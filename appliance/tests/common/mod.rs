@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sluice_appliance::api::{self, Listeners, Secret};
-use sluice_appliance::engine::{ChangeError, Engine, Handle, Setup};
+use sluice_appliance::engine::{CardSetup, ChangeError, Engine, Handle, Setup};
 use sluice_appliance::event::{Cursor, Event, EventKind, EventLog, Next};
 use sluice_appliance::health::{Check, Prober};
 use sluice_appliance::store::Change;
@@ -138,6 +138,17 @@ impl Gateway {
         datapath: Box<dyn Datapath>,
         network: Box<dyn Network>,
     ) -> Self {
+        Self::start_with_cards(world, directory, datapath, network, None).await
+    }
+
+    /// Starts with cards.
+    pub async fn start_with_cards(
+        world: World,
+        directory: Arc<TempDir>,
+        datapath: Box<dyn Datapath>,
+        network: Box<dyn Network>,
+        cards: Option<CardSetup>,
+    ) -> Self {
         let (log, answers) = (Arc::new(EventLog::default()), Arc::new(Answers::default()));
         let setup = Setup {
             datapath,
@@ -145,6 +156,7 @@ impl Gateway {
             config: directory.path().join("config"),
             state: directory.path().join("state"),
             prober: answers.clone(),
+            cards,
             log: log.clone(),
         };
         let (stop, stopping) = watch::channel(false);

@@ -5,6 +5,7 @@
 
 mod address;
 mod backend;
+mod card;
 mod counter;
 mod event;
 mod fragment;
@@ -24,6 +25,11 @@ mod vip;
 
 pub use address::{Address, address4, address6, ip_address};
 pub use backend::{Backend, BackendFlags, MAX_BACKEND_ID, Mac};
+pub use card::{
+    CARD_ABI_VERSION, CARD_ENTRY_BYTES, CARD_LENGTHS, CardBackend, CardCounts, CardFlags,
+    CardLength, CardPrefix, CardPrefixKey4, CardPrefixKey6, CardService, CardServiceKey4,
+    CardServiceKey6, CardSettings, CardSlot, CardTable, CardTableKind,
+};
 pub use counter::{BackendCount, Count, SERVICE_COUNTERS, ServiceCounter, ServiceCounts};
 pub use event::{Event, EventKind};
 pub use fragment::{FRAGMENT_WAYS, FragmentLine, FragmentTarget};
@@ -53,7 +59,7 @@ pub use vip::{
 
 /// The version of everything in this module together with the map names and kinds of the host programs.
 /// A daemon that finds pinned tables of another version replaces them.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Bytes in a cache line on the machines that Sluice targets.
 pub const CACHE_LINE: usize = 64;

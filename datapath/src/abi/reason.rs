@@ -14,7 +14,7 @@ pub enum Reason {
     SentTooBig,
     /// Neither IPv4 nor IPv6 (ARP and others).
     PassNotIp,
-    /// More than two VLAN tags.
+    /// More than two VLAN tags, and no prefilter that would have to see the source behind them.
     PassVlanDepth,
     /// VLAN tagged, and nothing configured needs tagged packets.
     PassVlan,
@@ -38,6 +38,8 @@ pub enum Reason {
     DropEthernetTruncated,
     /// The frame ends in a VLAN tag.
     DropVlanTruncated,
+    /// More than two VLAN tags, where a prefilter has to see the source behind them.
+    DropVlanDepth,
     /// The frame ends in the IPv4 header.
     DropIpv4Truncated,
     /// EtherType IPv4, but another version in the header.
@@ -125,6 +127,7 @@ impl Reason {
         Self::PassUnconfigured,
         Self::DropEthernetTruncated,
         Self::DropVlanTruncated,
+        Self::DropVlanDepth,
         Self::DropIpv4Truncated,
         Self::DropIpv4Version,
         Self::DropIpv4HeaderLength,
@@ -188,6 +191,7 @@ impl Reason {
             Self::PassUnconfigured => "unconfigured",
             Self::DropEthernetTruncated => "ethernet-truncated",
             Self::DropVlanTruncated => "vlan-truncated",
+            Self::DropVlanDepth => "vlan-depth",
             Self::DropIpv4Truncated => "ipv4-truncated",
             Self::DropIpv4Version => "ipv4-version",
             Self::DropIpv4HeaderLength => "ipv4-header-length",
@@ -230,6 +234,9 @@ impl Reason {
             }
             Self::PassNotIp => "Neither IPv4 nor IPv6 (ARP and others).",
             Self::PassVlanDepth => "More than two VLAN tags.",
+            Self::DropVlanDepth => {
+                "More than two VLAN tags: the prefilter cannot see the source behind them."
+            }
             Self::PassVlan => "VLAN tagged, and nothing configured needs tagged packets.",
             Self::PassIpv6 => "IPv6, and nothing configured needs IPv6.",
             Self::PassProtocol => "Neither TCP, UDP nor ICMP.",

@@ -53,6 +53,8 @@ impl Numbers {
 pub struct Generator {
     numbers: Numbers,
     rows: Vec<ServiceRow>,
+    /// The chances of the rows up to each of them, where they are not the same.
+    chances: Vec<u64>,
     sent: Vec<Vec<u8>>,
 }
 
@@ -81,7 +83,24 @@ impl Ends {
 impl Generator {
     /// The packets of a seed.
     pub fn new(seed: u64) -> Self {
-        Self { numbers: Numbers::new(seed), rows: scenario_rows(), sent: Vec::new() }
+        let rows = scenario_rows();
+        Self { numbers: Numbers::new(seed), rows, chances: Vec::new(), sent: Vec::new() }
+    }
+
+    /// The packets of a seed, where the services are called as those of the world are: the second half as often as
+    /// the first, the third a third as often, and so on (Zipf). Which is the first depends on the seed.
+    pub fn zipf(seed: u64) -> Self {
+        let mut generator = Self::new(seed);
+        let count = generator.rows.len();
+        generator.rows.rotate_left((seed % count as u64) as usize);
+        let chances = (1..=count as u64).map(|rank| 1_000_000 / rank);
+        generator.chances = chances
+            .scan(0, |sum, chance| {
+                *sum += chance;
+                Some(*sum)
+            })
+            .collect();
+        generator
     }
 
     /// Tells what became of a packet: answers to translated ones follow.
@@ -150,9 +169,15 @@ impl Generator {
         }
     }
 
+    fn row(&mut self) -> &ServiceRow {
+        let Some(&all) = self.chances.last() else { return self.numbers.pick(&self.rows) };
+        let number = self.numbers.below(all);
+        &self.rows[self.chances.partition_point(|sum| *sum <= number)]
+    }
+
     /// A client, a service, and ports; few enough that flows repeat.
     fn ends(&mut self) -> Ends {
-        let row = self.rows[self.numbers.below(self.rows.len() as u64) as usize].clone();
+        let row = self.row().clone();
         let ipv6 = row.address.is_ipv6();
         let (low, high) = (u64::from(row.ports.0), u64::from(row.ports.1));
         let port = match self.numbers.below(20) {

@@ -14,8 +14,13 @@ pub(crate) fn is_sampled<const V6: bool, T: Tables>(flow: &Flow, tables: &T) -> 
     let settings = tables.settings();
     settings.features.has(Features::EVENTS)
         && settings.flow_sample_shift < 32
-        && flow.is_syn()
-        && flow.hash::<V6>().high() & ((1u32 << settings.flow_sample_shift) - 1) == 0
+        && samples::<V6>(flow, (1u32 << settings.flow_sample_shift) - 1)
+}
+
+/// Whether the packet begins a flow whose hash has none of the bits of `mask`.
+#[inline(always)]
+pub(crate) fn samples<const V6: bool>(flow: &Flow, mask: u32) -> bool {
+    flow.is_syn() && flow.hash::<V6>().high() & mask == 0
 }
 
 /// Tells user space of a flow that begins.

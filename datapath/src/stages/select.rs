@@ -22,10 +22,16 @@ pub(crate) fn slot<const V6: bool, T: Tables>(
 ) -> Option<(u32, Slot)> {
     let affine = tables.settings().features.has(Features::AFFINITY)
         && service.flags.has(ServiceFlags::AFFINITY);
-    let chooser = if affine { hash::source(hash::fold(&flow.source, V6)) } else { hash.low };
+    let chooser = chooser::<V6>(flow, hash, affine);
     let range = SlotRange::from_word(service.slots.get());
     let index = range.base.wrapping_add(chooser & range.mask);
     Some((index, Slot::from_word(tables.slot(index)?.get())))
+}
+
+/// What chooses the slot of a flow: of its bits as many as the service has slots for.
+#[inline(always)]
+pub(crate) fn chooser<const V6: bool>(flow: &Flow, hash: FlowHash, affine: bool) -> u32 {
+    if affine { hash::source(hash::fold(&flow.source, V6)) } else { hash.low }
 }
 
 /// The backend of a flow, or what to count where there is none.

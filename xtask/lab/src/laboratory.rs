@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::gateway::{Daemon, Programs};
-use crate::plan::{BACKENDS, Backend, CLIENT_NAMESPACE, Member, SERVICES};
+use crate::plan::{BACKENDS, Backend, CLIENT_NAMESPACE, Member, Nic, SERVICES};
 use crate::process::Process;
 use crate::server;
 use crate::stop::Stop;
@@ -33,6 +33,7 @@ pub(crate) fn obstacle() -> Option<&'static str> {
 pub(crate) struct Site {
     servers: BTreeMap<Backend, Process>,
     topology: Topology,
+    nic: Nic,
     folder: Folder,
     programs: Programs,
     _lock: UnixListener,
@@ -40,7 +41,7 @@ pub(crate) struct Site {
 
 impl Site {
     /// Builds the network and starts the servers.
-    pub(crate) fn build(programs: &Programs, ebpf: &Path) -> Result<Self> {
+    pub(crate) fn build(programs: &Programs, ebpf: &Path, nic: Nic) -> Result<Self> {
         for program in [&programs.sluiced, &programs.sluice] {
             if !program.is_file() {
                 bail!("{} is not there: `cargo xtask lab` builds it", program.display());
@@ -48,13 +49,13 @@ impl Site {
         }
         let lock = lock()?;
         raise_descriptor_limit()?;
-        let topology = Topology::build(ebpf)?;
+        let topology = Topology::build(ebpf, nic)?;
         let folder = Folder::create()?;
         let mut servers = BTreeMap::new();
         for backend in BACKENDS {
             servers.insert(backend, server::start(backend, topology.backend(backend)?)?);
         }
-        Ok(Site { servers, topology, folder, programs: programs.clone(), _lock: lock })
+        Ok(Site { servers, topology, nic, folder, programs: programs.clone(), _lock: lock })
     }
 }
 
@@ -69,7 +70,8 @@ pub(crate) struct Laboratory<'site> {
 impl Site {
     /// The laboratory with its daemon, which is not started yet.
     pub(crate) fn open(&mut self, stop: Stop) -> Result<Laboratory<'_>> {
-        let daemon = Daemon::prepare(&self.programs, &self.topology.gateway, &self.folder.path)?;
+        let daemon =
+            Daemon::prepare(&self.programs, &self.topology.gateway, &self.folder.path, self.nic)?;
         Ok(Laboratory { topology: &self.topology, servers: &mut self.servers, daemon, stop })
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::gateway::Programs;
 use crate::kernel_objects::Snapshot;
 use crate::laboratory::{self, Laboratory, Site};
-use crate::plan::{Member, first_members};
+use crate::plan::{Member, Nic, first_members};
 use crate::report::Report;
 use crate::stop::Stop;
 
@@ -19,14 +19,14 @@ const FREE_PATIENCE: Duration = Duration::from_secs(10);
 const CONFIGURATIONS: usize = 50;
 
 /// Builds a laboratory, runs the cycles, and takes everything away.
-pub(crate) fn leaks(programs: &Programs, ebpf: &Path, cycles: usize) -> Result<ExitCode> {
+pub(crate) fn leaks(programs: &Programs, ebpf: &Path, nic: Nic, cycles: usize) -> Result<ExitCode> {
     let mut report = Report::default();
     if let Some(why) = laboratory::obstacle() {
         report.skip("leaks", why);
         return Ok(report.finish());
     }
     let stop = Stop::on_signals()?;
-    let mut site = Site::build(programs, ebpf)?;
+    let mut site = Site::build(programs, ebpf, nic)?;
     let mut lab = site.open(stop)?;
     report.check("descriptors of a daemon", descriptors(&mut lab));
     lab.daemon.stop()?;

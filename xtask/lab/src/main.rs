@@ -22,6 +22,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::gateway::Programs;
+use crate::plan::Nic;
 
 /// A client, the gateway and real web servers in network namespaces of this machine.
 #[derive(Parser)]
@@ -76,6 +77,9 @@ struct Places {
     /// The eBPF object with the backends' decapsulation
     #[arg(long, default_value = ".cache/ebpf/lab.o")]
     ebpf: PathBuf,
+    /// What the gateway's link to the client is
+    #[arg(long, value_enum, default_value_t)]
+    nic: Nic,
 }
 
 impl Places {
@@ -95,17 +99,19 @@ impl Places {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(places) => {
-            places.programs().and_then(|programs| live::run(&programs, &places.ebpf))
+            places.programs().and_then(|programs| live::run(&programs, &places.ebpf, places.nic))
         }
         Command::Check { places, long, keep } => {
             let extent = if long { check::Extent::Long } else { check::Extent::Short };
-            places
-                .programs()
-                .and_then(|programs| check::check(&programs, &places.ebpf, extent, keep))
+            places.programs().and_then(|programs| {
+                check::check(&programs, &places.ebpf, places.nic, extent, keep)
+            })
         }
         Command::Leaks { places, cycles, long } => {
             let cycles = if long { cycles * 5 } else { cycles };
-            places.programs().and_then(|programs| leaks::leaks(&programs, &places.ebpf, cycles))
+            places
+                .programs()
+                .and_then(|programs| leaks::leaks(&programs, &places.ebpf, places.nic, cycles))
         }
         Command::Clean => topology::remove_stale().map(|()| ExitCode::SUCCESS),
         Command::Serve { name } => server::serve(&name).map(|()| ExitCode::SUCCESS),

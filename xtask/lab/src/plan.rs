@@ -9,6 +9,8 @@
 //!
 //! Each line is a veth pair with its own subnets: 10.10.N.0/24 and fd00:10:N::/64, N = 0 for the client's and the
 //! backend's number otherwise. The gateway is .1 and ::1, the other end .2 and ::2.
+//!
+//! With a simulated NIC a wire is between client and gateway, see [`Nic`].
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,6 +18,8 @@ use std::time::Duration;
 
 pub(crate) const CLIENT_NAMESPACE: &str = "sluice-lab-client";
 pub(crate) const GATEWAY_NAMESPACE: &str = "sluice-lab-gateway";
+/// Between the client and a simulated NIC.
+pub(crate) const WIRE_NAMESPACE: &str = "sluice-lab-wire";
 /// The one link of client and backends.
 pub(crate) const FAR_LINK: &str = "eth0";
 pub(crate) const MTU_BYTES: u32 = 1500;
@@ -57,6 +61,27 @@ pub(crate) const FIRST_LOAD_PORT: u16 = 40_000;
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 pub(crate) const PROBE_FALL: u32 = 2;
+
+/// What the gateway's link to the client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Nic {
+    /// One end of a veth pair, as all other links
+    #[default]
+    Veth,
+    /// A NIC of the driver netdevsim, on which programs can be placed (they never run there)
+    Netdevsim,
+}
+
+impl Nic {
+    /// How the gateway's programs are attached. A simulated NIC has no XDP of its own on some kernels, and on none takes
+    /// frames that another link's driver redirects to it.
+    pub(crate) fn attach(self) -> &'static str {
+        match self {
+            Nic::Veth => "auto",
+            Nic::Netdevsim => "generic",
+        }
+    }
+}
 
 /// A subnet of the laboratory: the client's (0) or a backend's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,12 +8,37 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use self::object_file::Place;
 use crate::setup::{self, Toolchain};
-use crate::{paths, run};
+use crate::{offload, paths, run};
 
-/// The programs of `ebpf-host`: the gateway's, those of the laboratory's backends, those of the benchmarks.
-const OBJECTS: [&str; 3] = ["host", "lab", "bench"];
-const PACKAGE: &str = "sluice-ebpf-host";
+/// A workspace of eBPF programs.
+struct Workspace {
+    folder: &'static str,
+    package: &'static str,
+    objects: &'static [&'static str],
+    place: Place,
+}
+
+const WORKSPACES: [Workspace; 2] = [
+    // The gateway's programs, those of the laboratory's backends, those of the benchmarks.
+    Workspace {
+        folder: "ebpf-host",
+        package: "sluice-ebpf-host",
+        objects: &["host", "lab", "bench"],
+        place: Place::Host,
+    },
+    Workspace {
+        folder: "ebpf-offload",
+        package: "sluice-ebpf-offload",
+        objects: &CARD_OBJECTS,
+        place: Place::Card,
+    },
+];
+
+/// The programs for cards: their stages, and where they are hooked.
+pub(crate) const CARD_OBJECTS: [&str; 4] =
+    ["card-prefilter-xdp", "card-service-xdp", "card-both-xdp", "card-prefilter-tc"];
 const TARGET: &str = "bpfel-unknown-none";
 /// BTF from full debug information; the instruction set of kernel 5.8 and newer (32-bit jumps, atomics). The linker's
 /// default, copies expanded in order, makes LLVM's BPF backend emit a call for every `memset`, however small, and
@@ -22,26 +47,35 @@ const FLAGS: &str =
     "-Cdebuginfo=2 -Clink-arg=--btf -Clink-arg=--disable-expand-memcpy-in-order -Ctarget-cpu=v3";
 
 pub(crate) fn build() -> Result<()> {
-    let workspace = paths::root().join("ebpf-host");
-    if !workspace.join("Cargo.toml").is_file() {
-        bail!("{} is not there: nothing to build", workspace.join("Cargo.toml").display());
-    }
     let target_folder = paths::cache().join("ebpf-target");
-    compile(&workspace, &target_folder)?;
-    for name in OBJECTS {
-        let built = target_folder.join(TARGET).join("release").join(name);
-        let bytes = fs::read(&built).with_context(|| {
-            format!("{PACKAGE} built no program {name}: {} is missing", built.display())
-        })?;
-        let report =
-            object_file::check(&bytes).with_context(|| format!("{name}.o is not fit to load"))?;
-        println!("{name}.o: {report}");
-        put(&paths::ebpf_objects().join(format!("{name}.o")), &bytes)?;
+    for workspace in &WORKSPACES {
+        compile(workspace, &target_folder)?;
+        for name in workspace.objects {
+            let built = target_folder.join(TARGET).join("release").join(name);
+            let bytes = fs::read(&built).with_context(|| {
+                format!(
+                    "{} built no program {name}: {} is missing",
+                    workspace.package,
+                    built.display()
+                )
+            })?;
+            let report = object_file::check(&bytes, workspace.place)
+                .with_context(|| format!("{name}.o is not fit to load"))?;
+            if workspace.place == Place::Card {
+                offload::require(&bytes).with_context(|| format!("{name}.o is not fit to load"))?;
+            }
+            println!("{name}.o: {report}");
+            put(&paths::ebpf_objects().join(format!("{name}.o")), &bytes)?;
+        }
     }
     Ok(())
 }
 
-fn compile(workspace: &Path, target_folder: &Path) -> Result<()> {
+fn compile(workspace: &Workspace, target_folder: &Path) -> Result<()> {
+    let folder = paths::root().join(workspace.folder);
+    if !folder.join("Cargo.toml").is_file() {
+        bail!("{} is not there: nothing to build", folder.join("Cargo.toml").display());
+    }
     let toolchain = Toolchain::read()?;
     let Some(source) = setup::source_root(&toolchain) else {
         bail!(
@@ -51,8 +85,8 @@ fn compile(workspace: &Path, target_folder: &Path) -> Result<()> {
     };
     let mut cargo = run::cargo();
     cargo
-        .current_dir(workspace)
-        .args(["build", "--release", "--package", PACKAGE, "--target", TARGET])
+        .current_dir(folder)
+        .args(["build", "--release", "--package", workspace.package, "--target", TARGET])
         .args(["-Z", "build-std=core"])
         .arg("--target-dir")
         .arg(target_folder)
@@ -61,7 +95,7 @@ fn compile(workspace: &Path, target_folder: &Path) -> Result<()> {
         .env("RUSTFLAGS", FLAGS)
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
-    for name in OBJECTS {
+    for name in workspace.objects {
         cargo.args(["--bin", name]);
     }
     if let setup::SourceRoot::Cache(library) = source {

@@ -15,6 +15,14 @@ use super::calls::{self, INSTRUCTION_BYTES};
 
 type Elf<'data> = ElfFile64<'data, Endianness>;
 
+/// Where an object is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Host,
+    /// A network card: its maps have no flags, so there is none for constants and global variables.
+    Card,
+}
+
 /// What is in a good object.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -36,7 +44,7 @@ impl fmt::Display for Report {
 }
 
 /// Reads the object and lists everything that is wrong with it in one error.
-pub(crate) fn check(bytes: &[u8]) -> Result<Report> {
+pub(crate) fn check(bytes: &[u8], place: Place) -> Result<Report> {
     let elf = Elf::parse(bytes).context("not a 64-bit ELF file")?;
     let license = license(&elf)?;
     if elf.section_by_name(".BTF").is_none() {
@@ -50,6 +58,9 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Report> {
             report.programs.extend(functions(&elf, section.index()).map(|(_, _, name)| name));
         }
         complain(&elf, &section, &mut complaints)?;
+    }
+    if place == Place::Card {
+        complaints.extend(global_data(&elf)?);
     }
     if report.programs.is_empty() {
         bail!("no program: no section with code but .text");
@@ -68,6 +79,25 @@ fn license(elf: &Elf<'_>) -> Result<String> {
         bail!("licence is {text:?}, not \"Dual MIT/GPL\"");
     }
     Ok(text)
+}
+
+/// A line for every section that loaders make a map of.
+fn global_data(elf: &Elf<'_>) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for section in elf.sections().filter(|section| section.size() > 0) {
+        let name = section.name()?;
+        let is_data = [".rodata", ".data", ".bss"].iter().any(|kind| {
+            name == *kind || name.strip_prefix(kind).is_some_and(|rest| rest.starts_with('.'))
+        });
+        if is_data {
+            found.push(format!(
+                "{} bytes in {name}: a card takes no constants or global variables; compute instead of looking up \
+                 in a table, and read options from a map",
+                section.size()
+            ));
+        }
+    }
+    Ok(found)
 }
 
 /// Adds a line for every call in the section that should not be there.
@@ -187,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_plain_program_is_fit() {
-        let report = check(&object_calling("next_hop", false, b"Dual MIT/GPL\0")).unwrap();
+        let report =
+            check(&object_calling("next_hop", false, b"Dual MIT/GPL\0"), Place::Host).unwrap();
         assert_eq!(report.to_string(), "4 instructions in gateway (Dual MIT/GPL)");
     }
 
@@ -195,7 +226,8 @@ mod tests {
     fn memory_functions_fail_the_build_by_name_and_by_section() {
         for by_section in [false, true] {
             let error =
-                check(&object_calling("memmove", by_section, b"Dual MIT/GPL\0")).unwrap_err();
+                check(&object_calling("memmove", by_section, b"Dual MIT/GPL\0"), Place::Host)
+                    .unwrap_err();
             assert!(
                 error.to_string().starts_with("gateway calls memmove: byte by byte"),
                 "{error}"
@@ -206,13 +238,15 @@ mod tests {
     #[test]
     fn panics_fail_the_build() {
         let name = "_ZN4core9panicking18panic_bounds_check17h0E";
-        let error = check(&object_calling(name, false, b"Dual MIT/GPL\0")).unwrap_err();
+        let error =
+            check(&object_calling(name, false, b"Dual MIT/GPL\0"), Place::Host).unwrap_err();
         assert!(error.to_string().contains("loaders refuse an object that can panic"), "{error}");
     }
 
     #[test]
     fn the_licence_lets_helpers_be_called() {
-        let error = check(&object_calling("next_hop", false, b"Proprietary\0")).unwrap_err();
+        let error =
+            check(&object_calling("next_hop", false, b"Proprietary\0"), Place::Host).unwrap_err();
         assert!(error.to_string().contains("not \"Dual MIT/GPL\""), "{error}");
     }
 }

@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// Also what only continuous integration needs: rustfmt, clippy, cargo-deny
     #[arg(long)]
     pub(crate) ci: bool,
+    /// Whether the virtual machine is wanted too: always by hand, else only by what starts it.
+    #[arg(skip = true)]
+    pub(crate) vm: bool,
 }
 
 /// One thing that has to be there.
@@ -54,6 +57,9 @@ fn check_and_install(options: &Options, always: bool) -> Result<ExitCode> {
     let system = System::read();
     let toolchain = Toolchain::read()?;
     let mut needs = packages::needs(&system, &toolchain);
+    if options.vm {
+        needs.extend(packages::for_vm());
+    }
     needs.push(rust_src::need(&toolchain));
     needs.push(tools::bpf_linker(&toolchain));
     if options.ci {
@@ -84,7 +90,17 @@ pub(crate) fn ensure() -> Result<()> {
 
 /// As `ensure`, with what only continuous integration needs.
 pub(crate) fn ensure_for_ci() -> Result<()> {
-    ensure_with(&Options { check: false, ci: true })
+    ensure_with(&Options { check: false, ci: true, vm: true })
+}
+
+/// As `ensure`, with what the virtual machine needs.
+pub(crate) fn ensure_for_vm() -> Result<()> {
+    ensure_with(&Options { vm: true, ..Options::default() })
+}
+
+/// Whether this process may do what only root may.
+pub(crate) fn is_root() -> bool {
+    System::read().is_root
 }
 
 fn ensure_with(options: &Options) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::run;
 
 /// A thing from the system's packages: how to see that it is there, and the package for each family.
 struct Package {
-    /// What one looks for, and the name in the table.
+    /// What one looks for, and the name in the table: a program, or a header of the C compiler's.
     program: &'static str,
     purpose: &'static str,
     debian: &'static [&'static str],
@@ -20,7 +20,7 @@ struct Package {
     arch: &'static str,
 }
 
-const PROGRAMS: [Package; 3] = [
+const PROGRAMS: [Package; 7] = [
     Package {
         program: "cc",
         purpose: "links Rust programs, compiles the C parts of the cryptography library",
@@ -42,23 +42,53 @@ const PROGRAMS: [Package; 3] = [
         fedora: "ethtool",
         arch: "ethtool",
     },
+    Package {
+        program: "make",
+        purpose: "compiles libbpf, which loads programs for cards",
+        debian: &["make"],
+        fedora: "make",
+        arch: "make",
+    },
+    Package {
+        program: "pkg-config",
+        purpose: "finds the libraries that libbpf needs",
+        debian: &["pkg-config"],
+        fedora: "pkgconf-pkg-config",
+        arch: "pkgconf",
+    },
+    Package {
+        program: "libelf.h",
+        purpose: "libbpf reads ELF files with it",
+        debian: &["libelf-dev"],
+        fedora: "elfutils-libelf-devel",
+        arch: "libelf",
+    },
+    Package {
+        program: "zlib.h",
+        purpose: "libbpf reads the kernel's configuration with it",
+        debian: &["zlib1g-dev"],
+        fedora: "zlib-ng-compat-devel",
+        arch: "zlib",
+    },
 ];
+
+/// Where headers are.
+const HEADERS: &str = "/usr/include";
+
+/// What starts the virtual machine. Everything in it, its compiler too, is unpacked below `.cache`.
+const VM_PROGRAMS: [Package; 1] = [Package {
+    program: "qemu-system-x86_64",
+    purpose: "starts the virtual machine of the tests",
+    debian: &["qemu-system-x86"],
+    fedora: "qemu-system-x86-core",
+    arch: "qemu-system-x86",
+}];
 
 /// To compile bpf-linker: LLVM's headers and library, a C++ compiler for their glue.
 const LINKER_BUILD: &str = "LLVM for bpf-linker";
 
 pub(crate) fn needs(system: &System, toolchain: &Toolchain) -> Vec<Need> {
-    let mut needs: Vec<Need> = PROGRAMS
-        .iter()
-        .map(|package| Need {
-            name: package.program.to_owned(),
-            purpose: package.purpose,
-            state: match run::find_program(package.program) {
-                Some(file) => State::Present(file.display().to_string()),
-                None => State::Package,
-            },
-        })
-        .collect();
+    let mut needs: Vec<Need> = PROGRAMS.iter().map(need).collect();
     if !linker_is_there() {
         needs.push(Need {
             name: LINKER_BUILD.to_owned(),
@@ -67,6 +97,27 @@ pub(crate) fn needs(system: &System, toolchain: &Toolchain) -> Vec<Need> {
         });
     }
     needs
+}
+
+/// What the virtual machine needs besides.
+pub(crate) fn for_vm() -> Vec<Need> {
+    VM_PROGRAMS.iter().map(need).collect()
+}
+
+fn need(package: &Package) -> Need {
+    let found = if package.program.ends_with(".h") {
+        Some(Path::new(HEADERS).join(package.program)).filter(|file| file.exists())
+    } else {
+        run::find_program(package.program)
+    };
+    Need {
+        name: package.program.to_owned(),
+        purpose: package.purpose,
+        state: match found {
+            Some(file) => State::Present(file.display().to_string()),
+            None => State::Package,
+        },
+    }
 }
 
 fn llvm_state(system: &System, toolchain: &Toolchain) -> State {
@@ -87,7 +138,7 @@ pub(crate) fn missing(system: &System, toolchain: &Toolchain, needs: &[Need]) ->
         needs.iter().any(|need| need.name == name && matches!(need.state, State::Package))
     };
     let mut names = Vec::new();
-    for package in PROGRAMS.iter().filter(|package| lacks(package.program)) {
+    for package in PROGRAMS.iter().chain(&VM_PROGRAMS).filter(|package| lacks(package.program)) {
         match system.family() {
             Family::Debian => names.extend(package.debian.iter().map(|name| (*name).to_owned())),
             Family::Fedora => names.push(package.fedora.to_owned()),
@@ -129,11 +180,16 @@ mod tests {
         let needs = [
             Need { name: "cc".to_owned(), purpose: "", state: State::Package },
             Need { name: "ip".to_owned(), purpose: "", state: State::Present(String::new()) },
+            Need { name: "libelf.h".to_owned(), purpose: "", state: State::Package },
+            Need { name: "qemu-system-x86_64".to_owned(), purpose: "", state: State::Package },
             Need { name: LINKER_BUILD.to_owned(), purpose: "", state: State::Package },
         ];
         let names = missing(&System::read_as("debian"), &Toolchain::of_tests("1.95.0", 22), &needs);
-        assert_eq!(names, ["gcc", "libc6-dev", "g++", "llvm-22-dev"]);
+        let expected = ["gcc", "libc6-dev", "libelf-dev", "qemu-system-x86", "g++", "llvm-22-dev"];
+        assert_eq!(names, expected);
         let names = missing(&System::read_as("fedora"), &Toolchain::of_tests("1.95.0", 22), &needs);
-        assert_eq!(names, ["gcc", "gcc-c++", "llvm-devel"]);
+        let expected =
+            ["gcc", "elfutils-libelf-devel", "qemu-system-x86-core", "gcc-c++", "llvm-devel"];
+        assert_eq!(names, expected);
     }
 }

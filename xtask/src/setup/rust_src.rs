@@ -12,11 +12,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::{Need, State, Toolchain};
+use crate::debian::{self, PrivateApt, upstream_version};
 use crate::{paths, run};
 
 /// Suites of Debian that carry compilers newer than a release's own.
 const SUITES: [&str; 4] = ["trixie-backports", "testing", "unstable", "trixie"];
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Where the source is, when it is somewhere else than in the toolchain: for `__CARGO_TESTS_ONLY_SRC_ROOT`.
 pub(crate) enum SourceRoot {
@@ -92,45 +92,23 @@ fn from_debian(version: &str) -> Result<()> {
         "rust-src {version} is not to be had from Debian: use a toolchain of rustup's and \
          `rustup component add rust-src`"
     );
-    let mirror = debian_mirror().with_context(|| other_way.clone())?;
+    let mirror = debian::mirror().with_context(|| other_way.clone())?;
     for suite in SUITES {
-        let apt = PrivateApt::create(&mirror, suite)?;
-        let Ok(listing) = apt.versions() else { continue };
+        let Ok(apt) = PrivateApt::create(suite, &mirror, &[suite]) else { continue };
+        let listing = apt.madison("rust-src")?;
         let Some(package_version) = matching_version(&listing, version) else { continue };
         println!("rust-src {package_version} of {suite}");
-        return apt.unpack(&package_version, &paths::cache().join("rust-src").join(version));
+        let package = apt.download(&format!("rust-src={package_version}"))?;
+        let destination = paths::cache().join("rust-src").join(version);
+        unpack_library(&package, &destination, &package_version)?;
+        return apt.forget_downloads();
     }
     bail!(other_way)
 }
 
-/// The mirror of Debian's main archive that this machine uses: users behind a mirror of their own are served too.
-fn debian_mirror() -> Result<String> {
-    let targets = run::output(Command::new("apt-get").args([
-        "indextargets",
-        "--format",
-        "$(ORIGIN) $(LABEL) $(REPO_URI)",
-    ]))
-    .context("no apt here")?;
-    mirror_of(&targets).context("apt knows no Debian archive: run `apt-get update` first")
-}
-
-/// Security and other archives have a label of their own. Before the first `apt-get update` there are no labels,
-/// only addresses.
-fn mirror_of(targets: &str) -> Option<String> {
-    let labelled = targets.lines().find_map(|line| line.strip_prefix("Debian Debian "));
-    let by_address = || {
-        targets.lines().map(str::trim).find(|address| {
-            !address.contains(' ') && address.trim_end_matches('/').ends_with("/debian")
-        })
-    };
-    labelled.or_else(by_address).map(|address| address.trim().to_owned())
-}
-
 /// The newest package whose upstream version is the compiler's, from the output of `apt-cache madison`.
 fn matching_version(madison: &str, compiler: &str) -> Option<String> {
-    madison
-        .lines()
-        .filter_map(|line| line.split('|').nth(1).map(str::trim))
+    debian::versions(madison)
         .find(|package| upstream_version(package) == compiler)
         .map(str::to_owned)
 }
@@ -158,78 +136,6 @@ fn unpack_library(package: &Path, destination: &Path, version: &str) -> Result<(
     Ok(())
 }
 
-/// `1.95.0` of `1.95.0+dfsg1-2~bpo13+1`.
-fn upstream_version(package_version: &str) -> &str {
-    package_version.split(['+', '-', '~']).next().unwrap_or_default()
-}
-
-/// An apt whose sources and lists are below `.cache`, so that the machine's own configuration stays as it is.
-struct PrivateApt {
-    folder: PathBuf,
-}
-
-impl PrivateApt {
-    fn create(mirror: &str, suite: &str) -> Result<Self> {
-        let folder = paths::cache().join("apt").join(suite);
-        fs::create_dir_all(folder.join("lists/partial"))?;
-        fs::create_dir_all(folder.join("archives/partial"))?;
-        let source = format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n");
-        fs::write(folder.join("sources.list"), source)?;
-        Ok(PrivateApt { folder })
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        let option =
-            |name: &str, file: &str| format!("{name}={}", self.folder.join(file).display());
-        let options = [
-            option("Dir::State::Lists", "lists"),
-            option("Dir::Cache", "."),
-            option("Dir::Cache::archives", "archives"),
-            option("Dir::Etc::sourcelist", "sources.list"),
-            "Dir::Etc::sourceparts=/dev/null".to_owned(),
-            // The unprivileged user of apt's downloads cannot write below the repository.
-            "APT::Sandbox::User=root".to_owned(),
-        ];
-        for option in options {
-            command.arg("-o").arg(option);
-        }
-        command.current_dir(&self.folder);
-        command
-    }
-
-    fn versions(&self) -> Result<String> {
-        run::output(self.command("apt-get").arg("update"))?;
-        run::output(self.command("apt-cache").args(["madison", "rust-src"]))
-    }
-
-    fn unpack(&self, version: &str, destination: &Path) -> Result<()> {
-        // What an interrupted download left would be unpacked with it.
-        for file in self.packages()? {
-            fs::remove_file(file)?;
-        }
-        run::output(self.command("apt-get").arg("download").arg(format!("rust-src={version}")))?;
-        let packages = self.packages()?;
-        let [package] = packages.as_slice() else {
-            bail!("apt downloaded {} files instead of one rust-src", packages.len());
-        };
-        unpack_library(package, destination, version)?;
-        fs::remove_file(package)?;
-        Ok(())
-    }
-
-    fn packages(&self) -> Result<Vec<PathBuf>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "deb") {
-                found.push(path);
-            }
-        }
-        Ok(found)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,17 +152,5 @@ mod tests {
         assert_eq!(matching_version(MADISON, "1.96.0"), None);
         assert_eq!(matching_version(MADISON, "1.97.0-nightly"), None);
         assert_eq!(matching_version("", "1.95.0"), None);
-    }
-
-    #[test]
-    fn the_mirror_is_the_machines_own_main_archive() {
-        let targets =
-            "Debian Debian-Security file:/security/\nDebian Debian file:/mirror/debian/\n";
-        assert_eq!(mirror_of(targets).as_deref(), Some("file:/mirror/debian/"));
-        assert_eq!(
-            mirror_of("  file:/security/\n  file:/mirror/debian\n").as_deref(),
-            Some("file:/mirror/debian")
-        );
-        assert_eq!(mirror_of("Google Cloud file:/x/debian\n"), None);
     }
 }

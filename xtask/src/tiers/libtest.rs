@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
@@ -9,12 +10,18 @@ use anyhow::{Context, Result};
 use super::summary::Summary;
 use crate::{paths, run};
 
-/// Runs `cargo test ARGUMENTS`. The whole output goes to `.cache/test-log/TIER.log`; failures are printed in full.
+/// Packets that the programs in the kernel and the native stages are compared with.
+const PACKETS: &str = "1000000";
+const PACKETS_LONG: &str = "5000000";
+
+/// Runs `cargo test ARGUMENTS`. The whole output goes to `.cache/test-log/TIER.log`; failures are printed in full, and
+/// the lines of tests that begin with `note: `.
 pub(crate) fn cargo_test(tier: &str, arguments: &[String], long: bool) -> Result<Summary> {
     let mut command = run::cargo();
     command.arg("test").arg("--no-fail-fast").args(arguments).args(["--", "--show-output"]);
+    command.env("SLUICE_PACKETS", if long { PACKETS_LONG } else { PACKETS });
     if long {
-        command.env("SLUICE_TEST_LONG", "1");
+        command.env("SLUICE_LONG", "1");
     }
     println!("$ {}", run::shown(&command));
     // One pipe for both streams keeps cargo's headings where they belong among the results.
@@ -36,10 +43,27 @@ pub(crate) fn cargo_test(tier: &str, arguments: &[String], long: bool) -> Result
     Ok(parser.finish(status.success(), &arguments.join(" ")))
 }
 
-fn log_file(tier: &str) -> Result<File> {
-    let folder = paths::cache().join("test-log");
-    fs::create_dir_all(&folder)?;
-    let file = folder.join(format!("{tier}.log"));
+/// Begins the log of a tier anew: what an earlier run wrote is not about this one.
+pub(crate) fn begin_log(tier: &str) -> Result<()> {
+    let file = log_path(tier);
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn log_path(tier: &str) -> PathBuf {
+    paths::cache().join("test-log").join(format!("{tier}.log"))
+}
+
+/// What a tier's tests print, for reading it all later.
+pub(super) fn log_file(tier: &str) -> Result<File> {
+    let file = log_path(tier);
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
     File::options()
         .create(true)
         .append(true)
@@ -62,7 +86,7 @@ enum Place {
 }
 
 #[derive(Default)]
-struct Parser {
+pub(super) struct Parser {
     place: Place,
     /// The heading of the binary that runs.
     binary: String,
@@ -76,7 +100,7 @@ struct Parser {
 
 impl Parser {
     /// Takes the next line; returns what a reader should see of it.
-    fn line(&mut self, line: &str) -> Option<String> {
+    pub(super) fn line(&mut self, line: &str) -> Option<String> {
         if let Some(heading) = heading(line) {
             self.end_binary();
             self.binary = heading;
@@ -111,6 +135,7 @@ impl Parser {
                 return Some(line.to_owned());
             }
             Place::Results => self.ignored(line),
+            Place::Successes if line.starts_with("note: ") => return Some(line.to_owned()),
             Place::Successes => self.skipped(line),
             Place::Failures => {
                 // The names are indented.
@@ -182,12 +207,11 @@ impl Parser {
         }
     }
 
-    fn finish(mut self, cargo_succeeded: bool, arguments: &str) -> Summary {
+    /// `what` was run: a failure without a failed test is its failure.
+    pub(super) fn finish(mut self, succeeded: bool, what: &str) -> Summary {
         self.end_binary();
-        if !cargo_succeeded && self.summary.failed.is_empty() {
-            self.summary
-                .failed
-                .push(format!("cargo test {arguments}: did not compile or did not start"));
+        if !succeeded && self.summary.failed.is_empty() {
+            self.summary.failed.push(format!("tests {what}: did not compile or did not start"));
         }
         self.summary
     }
@@ -269,6 +293,14 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         assert_eq!(summary.failed, ["demo src/lib.rs: broken"]);
         let skipped = [("ignored", "needs a card"), ("careful", "needs root")];
         assert_eq!(summary.skipped, skipped.map(|(name, why)| (name.to_owned(), why.to_owned())));
+    }
+
+    #[test]
+    fn notes_of_tests_that_passed_are_shown() {
+        let mut parser = Parser::default();
+        let text = MIXED.replace("skipped: needs root, said twice", "note: seed 7");
+        let shown: Vec<String> = text.lines().filter_map(|line| parser.line(line)).collect();
+        assert!(shown.contains(&"note: seed 7".to_owned()), "{shown:?}");
     }
 
     #[test]

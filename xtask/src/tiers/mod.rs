@@ -3,17 +3,19 @@
 mod lab_output;
 mod laboratory;
 mod libtest;
+mod machine;
 mod selection;
 mod summary;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use self::selection::Selection;
 use self::summary::Summary;
+use crate::vm::GuestOptions;
 use crate::{ebpf, setup};
 
 #[derive(Args, Default)]
@@ -21,6 +23,9 @@ pub(crate) struct Options {
     /// The long forms: more cycles, every service on its own
     #[arg(long)]
     pub(crate) long: bool,
+    /// Count a tier that cannot run here as failed, not as skipped
+    #[arg(long)]
+    pub(crate) all_must_run: bool,
     /// The tiers to run; all when none is named
     #[arg(value_enum)]
     pub(crate) tiers: Vec<Tier>,
@@ -35,6 +40,8 @@ pub(crate) enum Tier {
     Program,
     /// Real traffic between network namespaces; root
     Netns,
+    /// A virtual machine with a stock kernel and simulated NICs
+    Vm,
 }
 
 impl Tier {
@@ -43,6 +50,7 @@ impl Tier {
             Tier::Native => "native",
             Tier::Program => "program",
             Tier::Netns => "netns",
+            Tier::Vm => "vm",
         }
     }
 }
@@ -58,7 +66,7 @@ pub(crate) fn test(options: &Options) -> Result<ExitCode> {
     for tier in tiers {
         println!("\n== {}", tier.name());
         let started = Instant::now();
-        let summary = run(*tier, &selection, options.long)?;
+        let summary = run(*tier, &selection, options)?;
         table.push(format!(
             "{:<8} {}   {} s",
             tier.name(),
@@ -71,17 +79,57 @@ pub(crate) fn test(options: &Options) -> Result<ExitCode> {
     for row in table {
         println!("{row}");
     }
-    total.print();
-    Ok(if total.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(end(&total))
 }
 
-fn run(tier: Tier, selection: &Selection, long: bool) -> Result<Summary> {
+/// `cargo xtask vm test`: the tier `vm` alone, as its options say.
+pub(crate) fn test_in_guest(
+    guest: GuestOptions,
+    long: bool,
+    filter: Option<String>,
+) -> Result<ExitCode> {
+    setup::ensure()?;
+    ebpf::build()?;
+    let summary = machine::run(&Selection::read()?, guest, long, filter.as_deref())?;
+    if let Some(filter) = filter
+        && summary == Summary::default()
+    {
+        bail!("no test of the tier vm and no binary of it has a name with '{filter}' in it");
+    }
+    println!();
+    Ok(end(&summary))
+}
+
+fn end(total: &Summary) -> ExitCode {
+    total.print();
+    if total.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(tier: Tier, selection: &Selection, options: &Options) -> Result<Summary> {
+    if tier == Tier::Vm {
+        return Ok(in_guest(selection, options));
+    }
     let mut summary = Summary::default();
+    libtest::begin_log(tier.name())?;
     for arguments in selection.of(tier) {
-        summary.add(libtest::cargo_test(tier.name(), &arguments, long)?);
+        summary.add(libtest::cargo_test(tier.name(), &arguments, options.long)?);
     }
     if tier == Tier::Netns {
-        summary.add(laboratory::run(long)?);
+        summary.add(laboratory::run(options.long)?);
     }
     Ok(summary)
+}
+
+/// A machine on which no guest can be made misses these tests, aloud.
+fn in_guest(selection: &Selection, options: &Options) -> Summary {
+    machine::run(selection, GuestOptions::default(), options.long, None).unwrap_or_else(|error| {
+        let mut summary = Summary::default();
+        let why = format!("{error:#}");
+        if options.all_must_run {
+            summary.failed.push(format!("tier vm: {why}"));
+        } else {
+            summary.skipped.push(("tier vm".to_owned(), why));
+        }
+        summary
+    })
 }

@@ -1,7 +1,7 @@
 //! Which test target belongs to which tier.
 //!
 //! Integration tests of the kernel crate run the real programs: they are of the tier `program`. Elsewhere the file's
-//! name says it: `tests/netns_*.rs`, `tests/program_*.rs`. Everything else is native.
+//! name says it: `tests/netns_*.rs`, `tests/program_*.rs`, `tests/vm_*.rs`. Everything else is native.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -76,7 +76,9 @@ impl Selection {
 }
 
 fn tier_of(package: &str, target: &str) -> Tier {
-    if target.starts_with("netns") {
+    if target.starts_with("vm_") {
+        Tier::Vm
+    } else if target.starts_with("netns") {
         Tier::Netns
     } else if target.starts_with("program") || package == KERNEL_PACKAGE {
         Tier::Program
@@ -92,7 +94,7 @@ mod tests {
     const METADATA: &str = r#"{"packages": [
         {"name": "sluice-kernel", "targets": [
             {"kind": ["lib"], "name": "sluice_kernel"}, {"kind": ["test"], "name": "fixtures"},
-            {"kind": ["test"], "name": "netns_attach"}]},
+            {"kind": ["test"], "name": "netns_attach"}, {"kind": ["test"], "name": "vm_card"}]},
         {"name": "sluice-model", "targets": [{"kind": ["test"], "name": "bad"}]}]}"#;
 
     #[test]
@@ -106,6 +108,7 @@ mod tests {
             selection.of(Tier::Netns),
             [["--package", "sluice-kernel", "--test", "netns_attach"]]
         );
+        assert_eq!(selection.of(Tier::Vm), [["--package", "sluice-kernel", "--test", "vm_card"]]);
         let native = selection.of(Tier::Native);
         assert_eq!(native.len(), 3);
         assert_eq!(native[1], ["--package", "sluice-model", "--test", "bad"]);

@@ -1,9 +1,11 @@
 //! Backends that fail on demand: each wraps another and asks its [`Faults`] before every call.
 
+mod card;
 mod datapath;
 mod faults;
 mod network;
 
+pub use card::Cards;
 pub use datapath::Datapath;
 pub use faults::Faults;
 pub use network::Network;

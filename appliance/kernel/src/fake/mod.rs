@@ -1,13 +1,15 @@
 //! A kernel in memory, for tests of everything above this crate.
 //!
-//! A [`World`] is the machine: it has links, routes and neighbours, keeps what is "pinned" when a [`Datapath`] is
-//! dropped, and lets a test play the outside: delete a link, count packets, send events, let time pass.
+//! A [`World`] is the machine: it has links, cards, routes and neighbours, keeps what is "pinned" when a [`Datapath`]
+//! or [`Cards`] are dropped, and lets a test play the outside: delete a link, count packets, send events, let time pass.
 
+mod card;
 mod datapath;
 mod network;
 mod tables;
 mod world;
 
+pub use card::{CardBehaviour, CardNo, Cards};
 pub use datapath::Datapath;
 pub use network::Network;
 pub use world::World;

@@ -1,10 +1,15 @@
-use super::{Datapath, Network, tables::Tables};
+use super::{
+    Cards, Datapath, Network,
+    card::{CardBehaviour, FakeCard, FakePlaced},
+    tables::Tables,
+};
 use crate::{
-    Attachment, ForeignProgram, InterfaceAddress, Link, LinkName, Neighbour, NetworkEvent, Opened,
-    Result, Routing, Sizes, Takeover,
+    Attachment, CardForeign, CardTableOf, ForeignProgram, InterfaceAddress, Link, LinkName,
+    Neighbour, NetworkEvent, Opened, Result, Routing, Sizes, Takeover,
+    card::{bytes_of, value_from},
 };
 use sluice_datapath::abi::{
-    BackendCount, Count, Event, PrefilterHit, Reason, ServiceCounter, ServiceCounts,
+    BackendCount, Count, Event, Plain, PrefilterHit, Reason, ServiceCounter, ServiceCounts,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,6 +37,10 @@ pub(super) struct State {
     pub(super) backend_counts: HashMap<u32, BackendCount>,
     pub(super) service_counts: HashMap<u32, ServiceCounts>,
     pub(super) prefilter_hits: Vec<PrefilterHit>,
+    /// By link.
+    pub(super) cards: BTreeMap<u32, FakeCard>,
+    /// Programs of ours on cards, by link.
+    pub(super) placed: BTreeMap<u32, FakePlaced>,
     next_id: u32,
 }
 
@@ -94,9 +103,15 @@ impl World {
     pub fn detach_all(&self) {
         let mut state = self.lock();
         state.pinned = None;
+        state.placed.clear();
         for link in state.links.values_mut() {
             (link.attachment, link.tables) = (None, None);
         }
+    }
+
+    /// The cards of this machine.
+    pub fn cards(&self) -> Cards {
+        Cards::new(self.clone())
     }
 
     /// The network side of this machine.
@@ -129,6 +144,10 @@ impl World {
         let mut state = self.lock();
         state.addresses.retain(|address| address.ifindex != ifindex);
         state.neighbours.retain(|&(_, on), _| on != ifindex);
+        state.cards.remove(&ifindex);
+        if let Some(placed) = state.placed.get_mut(&ifindex) {
+            placed.device_gone = true;
+        }
         if let Some(FakeLink { link, .. }) = state.links.remove(&ifindex) {
             state.tell(&NetworkEvent::LinkGone { name: link.name, ifindex });
         }
@@ -153,6 +172,55 @@ impl World {
         if let Some(link) = self.lock().links.get_mut(&ifindex) {
             (link.attachment, link.tables) = (None, None);
         }
+    }
+
+    /// Gives a link a card that behaves like this, changes how it behaves, or takes it away.
+    pub fn set_card(&self, ifindex: u32, behaviour: Option<CardBehaviour>) {
+        let mut state = self.lock();
+        match behaviour {
+            Some(behaviour) => state.cards.entry(ifindex).or_default().behaviour = behaviour,
+            None => drop(state.cards.remove(&ifindex)),
+        }
+    }
+
+    /// Changes how a card behaves.
+    pub fn change_card(&self, ifindex: u32, change: impl FnOnce(&mut CardBehaviour)) {
+        if let Some(card) = self.lock().cards.get_mut(&ifindex) {
+            change(&mut card.behaviour);
+        }
+    }
+
+    /// Puts programs and filters of somebody else on a card.
+    pub fn set_card_foreign(&self, ifindex: u32, foreign: Vec<CardForeign>) {
+        if let Some(card) = self.lock().cards.get_mut(&ifindex) {
+            card.foreign = foreign;
+        }
+    }
+
+    /// Takes our program off a card behind our back.
+    pub fn tear_off_card(&self, ifindex: u32) {
+        if let Some(placed) = self.lock().placed.get_mut(&ifindex) {
+            placed.hooked = false;
+        }
+    }
+
+    /// Lets the program on a card change an entry, as it does when it counts; whether the entry is there.
+    pub fn on_card<K: Plain, V: Plain>(
+        &self,
+        ifindex: u32,
+        table: CardTableOf<K, V>,
+        key: &K,
+        change: impl FnOnce(&mut V),
+    ) -> bool {
+        let mut state = self.lock();
+        let tables = state.placed.get_mut(&ifindex).map(|placed| &mut placed.tables);
+        let entries = tables.and_then(|tables| tables.get_mut(&table.table()));
+        let bytes = entries.and_then(|entries| entries.get_mut(&bytes_of(key)));
+        let Some(bytes) = bytes else { return false };
+        let Some(mut value) = value_from(bytes) else { return false };
+        change(&mut value);
+        *bytes = bytes_of(&value);
+        true
     }
 
     /// Adds an address.

@@ -1,4 +1,5 @@
 use super::{
+    card,
     pins::{Pins, at, files, remove_all},
     sys::Kernel,
 };
@@ -10,11 +11,13 @@ use std::{os::fd::AsFd, path::Path};
 pub struct Detached {
     /// Programs that were taken off links that still exist.
     pub links: usize,
-    /// Pinned files: tables and attachments.
+    /// Programs that were taken off cards.
+    pub cards: usize,
+    /// Pinned files: tables, attachments and what is on cards.
     pub pins: usize,
 }
 
-/// Takes our programs off all links and removes everything under a pin directory, and the directory. Programs and maps
+/// Takes our programs off all links and cards and removes everything under a pin directory, and the directory. Programs and maps
 /// end with their last pin. Nothing else is touched; without the directory there is nothing to do.
 ///
 /// # Errors
@@ -23,6 +26,7 @@ pub fn detach_all(pin_directory: &Path) -> Result<Detached> {
     let kernel = Kernel::default();
     let mut detached = Detached::default();
     let Some(pins) = Pins::existing(pin_directory)? else { return Ok(detached) };
+    (detached.cards, detached.pins) = card::remove_all_below(pin_directory)?;
     for ifindex in pins.link_pins()? {
         let path = pins.link(ifindex);
         let failed = || at(&path, "detach what is pinned here");

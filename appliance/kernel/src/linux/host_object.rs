@@ -305,7 +305,7 @@ fn settings_from(bytes: &[u8]) -> Option<Settings> {
     Some(unsafe { bytes.as_ptr().cast::<Settings>().read_unaligned() })
 }
 
-fn last_lines(log: &str) -> String {
+pub(super) fn last_lines(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
 }

@@ -2,6 +2,7 @@
 
 mod attach;
 mod attached;
+mod card;
 mod clock;
 mod commit;
 mod counters;
@@ -18,8 +19,10 @@ mod readiness;
 mod sys;
 mod tables;
 mod test_program;
+pub mod trial;
 mod xdp;
 
+pub use card::{CardOptions, Cards, CardsOpened, Emulation};
 pub use detach_all::{Detached, detach_all};
 pub use network::Network;
 pub use objects::{ObjectIds, object_ids};

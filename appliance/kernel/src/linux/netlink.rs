@@ -5,7 +5,10 @@ use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
+use netlink_sys::{
+    Socket,
+    protocols::{NETLINK_ROUTE, NETLINK_XFRM},
+};
 use nix::errno::Errno;
 
 /// A request that the kernel refused.
@@ -45,7 +48,16 @@ pub(super) struct Netlink {
 
 impl Netlink {
     pub(super) fn open() -> Result<Self, Refusal> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        Self::of(NETLINK_ROUTE)
+    }
+
+    /// A socket for security associations.
+    pub(super) fn open_xfrm() -> Result<Self, Refusal> {
+        Self::of(NETLINK_XFRM)
+    }
+
+    fn of(protocol: isize) -> Result<Self, Refusal> {
+        let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
         socket.set_ext_ack(true)?;
         socket.set_cap_ack(true)?;
@@ -73,6 +85,32 @@ impl Netlink {
         flags: u16,
     ) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
         Ok(self.exchange(request, NLM_F_REQUEST | NLM_F_ACK | flags)?.messages)
+    }
+
+    /// A request that is given as bytes behind the header, for what the library has no types for. The answers are
+    /// given as bytes too, with their headers.
+    pub(super) fn bytes(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: &[u8],
+    ) -> Result<Vec<Vec<u8>>, Refusal> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut message = Vec::with_capacity(HEADER_BYTES + body.len());
+        message.extend(((HEADER_BYTES + body.len()) as u32).to_ne_bytes());
+        message.extend(kind.to_ne_bytes());
+        message.extend((flags | NLM_F_REQUEST).to_ne_bytes());
+        message.extend(self.sequence.to_ne_bytes());
+        message.extend([0; 4]);
+        message.extend(body);
+        self.socket.send(&message, 0)?;
+        let mut messages = Vec::new();
+        loop {
+            let (datagram, _) = self.socket.recv_from_full()?;
+            if read_bytes(&datagram, self.sequence, &mut messages)? {
+                return Ok(messages);
+            }
+        }
     }
 
     fn exchange(&mut self, request: RouteNetlinkMessage, flags: u16) -> Result<Answer, Refusal> {
@@ -128,6 +166,29 @@ impl Answer {
         }
         Ok(false)
     }
+}
+
+/// Takes the answers to a request out of a datagram; whether they are complete.
+fn read_bytes(
+    datagram: &[u8],
+    sequence: u32,
+    messages: &mut Vec<Vec<u8>>,
+) -> Result<bool, Refusal> {
+    for message in split(datagram).filter(|message| u32_at(message, 8) == Some(sequence)) {
+        let flags = u16_at(message, 6).unwrap_or(0);
+        match u16_at(message, 4) {
+            Some(TYPE_ERROR | TYPE_DONE) => {
+                let code = u32_at(message, HEADER_BYTES).unwrap_or(0) as i32;
+                if code >= 0 {
+                    return Ok(true);
+                }
+                let errno = Errno::from_raw(-code);
+                return Err(Refusal { errno, text: kernel_text(message, flags) });
+            }
+            _ => messages.push(message.to_vec()),
+        }
+    }
+    Ok(false)
 }
 
 /// The messages of a datagram.

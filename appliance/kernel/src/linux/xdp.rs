@@ -2,6 +2,7 @@
 
 use super::{
     netlink::{Netlink, Refusal},
+    network,
     sys::Kernel,
 };
 use crate::{Errno, Error, ForeignProgram, LinkName, Object, Result, XdpMode};
@@ -16,6 +17,7 @@ const FLAG_IF_NONE: u32 = 1;
 const FLAG_GENERIC: u32 = 1 << 1;
 const FLAG_NATIVE: u32 = 1 << 2;
 const FLAG_HARDWARE: u32 = 1 << 3;
+const FLAG_REPLACE: u32 = 1 << 4;
 
 /// The flag that asks for a mode.
 pub(super) fn mode_flag(mode: XdpMode) -> u32 {
@@ -36,7 +38,7 @@ pub(super) fn link_name(ifindex: u32) -> LinkName {
 }
 
 /// The programs on a link, with their modes; none of them if there is no such link.
-pub(super) fn programs_on(link: &LinkName) -> Result<Vec<(XdpMode, u32)>> {
+pub(super) fn programs_on(link: &LinkName) -> Result<Programs> {
     let failed = |refusal: Refusal| refused(link, "ask for its XDP programs", refusal);
     let mut request = LinkMessage::default();
     request.header.index = link.ifindex;
@@ -47,16 +49,31 @@ pub(super) fn programs_on(link: &LinkName) -> Result<Vec<(XdpMode, u32)>> {
             Errno::ENODEV | Errno::EINVAL => Error::NoSuchLink { link: link.clone() },
             _ => failed(refusal),
         })?;
-    let mut programs = Vec::new();
-    for message in answer {
-        let RouteNetlinkMessage::NewLink(message) = message else { continue };
-        for attribute in message.attributes {
-            if let LinkAttribute::Xdp(xdp) = attribute {
-                programs.extend(attached(&xdp));
-            }
-        }
+    Ok(answer.iter().filter_map(link_of).flat_map(in_message).collect())
+}
+
+/// Programs by their mode.
+type Programs = Vec<(XdpMode, u32)>;
+
+/// The links of this network namespace.
+pub(super) fn links() -> Result<Vec<LinkName>> {
+    let list = || Netlink::open()?.list(RouteNetlinkMessage::GetLink(LinkMessage::default()));
+    let links = list().map_err(|refusal| network::failed("list the links", refusal))?;
+    Ok(links.iter().filter_map(link_of).map(|link| link_name(link.header.index)).collect())
+}
+
+fn link_of(message: &RouteNetlinkMessage) -> Option<&LinkMessage> {
+    match message {
+        RouteNetlinkMessage::NewLink(link) => Some(link),
+        _ => None,
     }
-    Ok(programs)
+}
+
+fn in_message(message: &LinkMessage) -> impl Iterator<Item = (XdpMode, u32)> {
+    message.attributes.iter().flat_map(|attribute| match attribute {
+        LinkAttribute::Xdp(xdp) => attached(xdp).collect(),
+        _ => Vec::new(),
+    })
 }
 
 fn attached(xdp: &[LinkXdp]) -> impl Iterator<Item = (XdpMode, u32)> {
@@ -119,6 +136,12 @@ pub(super) fn remove(kernel: &Kernel, link: &LinkName, program: &ForeignProgram)
     }
 }
 
+/// Takes a program off a link by netlink, if it is still there.
+pub(super) fn take_off(link: &LinkName, mode: XdpMode, program: &OwnedFd) -> Result<()> {
+    exchange(link, mode, Some(program.as_fd()), None)
+        .map_err(|refusal| refused(link, "take off an XDP program of ours", refusal))
+}
+
 /// Puts a program that was removed back. It is held by netlink then, whoever held it before.
 pub(super) fn put_back(link: &LinkName, program: &OwnedFd, mode: XdpMode) -> Result<()> {
     set(link.ifindex, program.as_raw_fd(), mode_flag(mode) | FLAG_IF_NONE)
@@ -138,10 +161,30 @@ pub(super) fn ask_why(link: &LinkName, program: BorrowedFd<'_>, mode: XdpMode) -
     }
 }
 
+/// Puts a program on a link that has none in this mode, in place of one that must be there, or takes that one off.
+pub(super) fn exchange(
+    link: &LinkName,
+    mode: XdpMode,
+    old: Option<BorrowedFd<'_>>,
+    new: Option<BorrowedFd<'_>>,
+) -> std::result::Result<(), Refusal> {
+    let new = new.map_or(-1, |program| program.as_raw_fd());
+    let Some(old) = old else {
+        return set(link.ifindex, new, mode_flag(mode) | FLAG_IF_NONE);
+    };
+    let flags = LinkXdp::Flags(mode_flag(mode) | FLAG_REPLACE);
+    let expected = LinkXdp::ExpectedFd(old.as_raw_fd() as u32);
+    set_attributes(link.ifindex, vec![LinkXdp::Fd(new), flags, expected])
+}
+
 fn set(ifindex: u32, program: RawFd, flags: u32) -> std::result::Result<(), Refusal> {
+    set_attributes(ifindex, vec![LinkXdp::Fd(program), LinkXdp::Flags(flags)])
+}
+
+fn set_attributes(ifindex: u32, attributes: Vec<LinkXdp>) -> std::result::Result<(), Refusal> {
     let mut request = LinkMessage::default();
     request.header.index = ifindex;
-    request.attributes.push(LinkAttribute::Xdp(vec![LinkXdp::Fd(program), LinkXdp::Flags(flags)]));
+    request.attributes.push(LinkAttribute::Xdp(attributes));
     Netlink::open()?.request(RouteNetlinkMessage::SetLink(request), 0).map(drop)
 }
 
@@ -149,7 +192,7 @@ pub(super) fn kernel_error(link: &LinkName, operation: &'static str, errno: Errn
     Error::kernel(Object::Link(link.clone()), operation, errno)
 }
 
-fn refused(link: &LinkName, operation: &'static str, refusal: Refusal) -> Error {
+pub(super) fn refused(link: &LinkName, operation: &'static str, refusal: Refusal) -> Error {
     let Refusal { errno, text } = refusal;
     Error::Kernel { object: Object::Link(link.clone()), operation, errno, kernel: text }
 }

@@ -87,6 +87,13 @@ impl Drop for Foreign {
     }
 }
 
+/// Takes the program of a bpf_link off its link, as `bpftool link detach` does.
+pub fn tear_off(bpf_link: u32) {
+    // SAFETY: the command returns a new descriptor.
+    let link = unsafe { OwnedFd::from_raw_fd(bpf(30, [bpf_link, 0, 0])) };
+    bpf(34, [link.as_raw_fd()]);
+}
+
 /// The XDP programs on a link, as `ip` shows them.
 pub fn on(ifindex: u32) -> Vec<(XdpMode, u32)> {
     let name = nix::net::if_::if_indextoname(ifindex).unwrap().into_string().unwrap();

@@ -60,9 +60,20 @@ pub fn place() -> Option<Place> {
         return None;
     }
     ip("link set lo up");
+    mount_bpf();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("sluice-kernel-test-{}-{number}", std::process::id());
     Some(Place { pins: Path::new("/sys/fs/bpf").join(name), _alone: alone })
+}
+
+/// Programs of others are pinned before a datapath that would mount it is opened.
+fn mount_bpf() {
+    let place = "/sys/fs/bpf";
+    if nix::sys::statfs::statfs(place).unwrap().filesystem_type() != nix::sys::statfs::BPF_FS_MAGIC
+    {
+        let flags = nix::mount::MsFlags::empty();
+        nix::mount::mount(Some("bpf"), place, Some("bpf"), flags, None::<&str>).unwrap();
+    }
 }
 
 impl Drop for Place {

@@ -2,7 +2,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used)]
 
 use nix::{
-    sched::{CpuSet, sched_setaffinity},
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     unistd::{Pid, geteuid},
 };
 use sluice_datapath::{
@@ -33,10 +33,9 @@ struct Counters {
 }
 
 impl Twins {
-    /// Loads the programs; says why and gives none where that can't be done.
-    pub fn load(settings: &Settings) -> Option<Self> {
-        if !geteuid().is_root() {
-            println!("skipped: loading eBPF programs needs root");
+    /// Loads the programs, to run them on this one of the CPUs; says why and gives none where that can't be done.
+    pub fn load(settings: &Settings, cpu: usize) -> Option<Self> {
+        if !can_load() {
             return None;
         }
         let sizes: Sizes = scenario::sizes().into_iter().collect();
@@ -44,10 +43,7 @@ impl Twins {
             Ok(program) => program,
             Err(error) => panic!("{error}"),
         };
-        // Budgets are per CPU.
-        let mut cpus = CpuSet::new();
-        cpus.set(0).unwrap();
-        sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
+        stay_on(cpu);
         let native = MemoryTables::new(*settings, scenario::sizes());
         let earlier = Counters::of(&native);
         Some(Self { program, native, packet: MemoryPacket::new(&[]), earlier, filled: false })
@@ -177,6 +173,25 @@ impl Twins {
             }
         }
     }
+}
+
+/// Whether programs can be loaded here; says why not.
+pub fn can_load() -> bool {
+    let is_root = geteuid().is_root();
+    if !is_root {
+        println!("skipped: loading eBPF programs needs root");
+    }
+    is_root
+}
+
+/// Keeps the calling thread on one of the CPUs that it may use: budgets are per CPU.
+fn stay_on(cpu: usize) {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let usable: Vec<usize> =
+        (0..CpuSet::count()).filter(|number| allowed.is_set(*number).unwrap()).collect();
+    let mut one = CpuSet::new();
+    one.set(usable[cpu % usable.len()]).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &one).unwrap();
 }
 
 /// Words are looked at, or not, in blocks of this many.

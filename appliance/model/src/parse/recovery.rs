@@ -15,11 +15,13 @@ const MAX_VISITS: usize = 20_000_000;
 
 /// Required fields: what they are in, their name, and a value of the right form. The value is shown as an example, and
 /// stands in for a missing field so that the rest of the object can be read.
-const REQUIRED: [(&str, &str, Example); 11] = [
+const REQUIRED: [(&str, &str, Example); 13] = [
     ("", "metadata", Example::Field("name", "web")),
     ("", "spec", Example::Nothing),
     ("metadata", "name", Example::Word("web")),
     ("links", "name", Example::Word("eth0")),
+    ("placements", "stage", Example::Word("prefilter")),
+    ("placements", "placement", Example::Word("nic-xdp")),
     ("natPools", "name", Example::Word("default")),
     ("natPools", "addresses", Example::List("10.0.1.250")),
     ("spec", "address", Example::Word("192.0.2.10")),

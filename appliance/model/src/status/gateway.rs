@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Condition;
 use crate::gateway::AttachMode;
+use crate::placement::Placement;
 use crate::values::LinkName;
 
 /// `status` of a `Gateway`.
@@ -49,61 +50,69 @@ pub enum ActualAttach {
 }
 
 /// Where one stage runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StageStatus {
-    /// The stage: `parse`, `prefilter`, `service`.
+    /// The stage: `parse`, `prefilter`, `service`, `nat`.
     pub stage: String,
-    /// Where it runs; absent when it runs nowhere.
+    /// Where it runs, as read back; absent when it runs nowhere. What a card leaves, the host takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
     /// Why there.
     pub reason: String,
+    /// Where the plan puts it; differs from `placement` where the kernel or the card refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<Placement>,
+    /// Where packets go on that a card leaves; absent when the stage is on no card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Placement>,
+    /// How much of the stage's tables the card holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<TableShare>,
+    /// Every placement that was not chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_chosen: Vec<NotChosen>,
 }
 
-/// Where a stage runs.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Placement {
-    /// An eBPF program on the card.
-    NicXdp,
-    /// A tc program on the card.
-    NicTc,
-    /// A flow rule on the card.
-    NicFlow,
-    /// The card's crypto engine.
-    NicCrypto,
-    /// XDP in the host's driver.
-    HostXdp,
-    /// XDP in the host's network stack.
-    HostXdpGeneric,
-    /// tc on the host.
-    HostTc,
-    /// The host's network stack itself.
-    HostStack,
+/// How much of a table a card holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableShare {
+    /// What is in it: `IPv4 prefixes`, `services`.
+    pub what: String,
+    /// How many the card holds.
+    pub held: u64,
+    /// How many there are.
+    pub of: u64,
+    /// Why the others are not there, in groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
 }
 
-impl Placement {
-    /// The word in the configuration, the API and the metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NicXdp => "nic-xdp",
-            Self::NicTc => "nic-tc",
-            Self::NicFlow => "nic-flow",
-            Self::NicCrypto => "nic-crypto",
-            Self::HostXdp => "host-xdp",
-            Self::HostXdpGeneric => "host-xdp-generic",
-            Self::HostTc => "host-tc",
-            Self::HostStack => "host-stack",
-        }
-    }
+/// Entries that are not on the card for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// How many.
+    pub entries: u64,
+    /// Some of them, by name.
+    pub examples: Vec<String>,
+    /// Why, in a sentence.
+    pub reason: String,
 }
 
-impl std::fmt::Display for Placement {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
+/// Why a stage does not run in a place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotChosen {
+    /// The place.
+    pub placement: Placement,
+    /// Why not, in a sentence.
+    pub reason: String,
+    /// How that is known: what was asked, and what the kernel or the card answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// What would have to change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::address::unusable;
+use super::placement;
 use super::report::{About, Report};
 use crate::gateway::{GatewaySpec, NatPool};
 use crate::limits;
@@ -62,6 +63,7 @@ fn links(spec: &GatewaySpec, about: &mut About<'_>) {
                 problem.with_hint("remove one of the two"),
             );
         }
+        placement::check(link, &FieldPath::spec("links").index(index), about);
     }
 }
 

@@ -5,4 +5,4 @@ mod placement;
 pub mod prefilter;
 pub mod service;
 
-pub(crate) use placement::placements;
+pub(crate) use placement::{other_place, placements};

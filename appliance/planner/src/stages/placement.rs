@@ -3,7 +3,7 @@
 use sluice_datapath::abi::Features;
 use sluice_model::{
     AttachMode,
-    status::{Placement, StageStatus},
+    status::{NotChosen, Placement, StageStatus},
 };
 
 use crate::{facts::LinkFacts, plan::LinkPlacement, settings::Configured};
@@ -30,6 +30,7 @@ pub(crate) fn placements(configured: &Configured) -> Vec<LinkPlacement> {
                 stage: stage.to_owned(),
                 placement: placement.filter(|_| is_used),
                 reason: if is_used { reason.clone() } else { missing.to_owned() },
+                ..StageStatus::default()
             }
         });
         LinkPlacement { link: link.name.to_string(), stages: stages.to_vec() }
@@ -55,6 +56,32 @@ fn place(mode: AttachMode, link: Option<&LinkFacts>) -> (Option<Placement>, Stri
         (AttachMode::Auto, Some(_)) => (Some(Placement::HostXdpGeneric), reason(mode, false, link)),
         (_, None) => (Some(Placement::HostXdp), reason(mode, true, link)),
     }
+}
+
+/// Why the host's program does not run in the other of its two places.
+pub(crate) fn other_place(
+    mode: AttachMode,
+    chosen: Placement,
+    link: Option<&LinkFacts>,
+) -> NotChosen {
+    let refused = link.and_then(|link| link.native_refused.clone());
+    let attach = |mode: &str| Some(format!("attach: {mode}"));
+    let (placement, reason, evidence, change) = match (chosen, mode) {
+        (Placement::HostXdp, AttachMode::Native) => {
+            (Placement::HostXdpGeneric, "attach is native", None, attach("generic"))
+        }
+        (Placement::HostXdp, _) => {
+            let reason =
+                "the driver takes the program, which costs less than a packet in the stack";
+            (Placement::HostXdpGeneric, reason, None, attach("generic"))
+        }
+        (_, AttachMode::Generic) => (Placement::HostXdp, "attach is generic", None, attach("auto")),
+        _ => {
+            let change = Some("a driver with native XDP".to_owned());
+            (Placement::HostXdp, "the driver refused the program", refused, change)
+        }
+    };
+    NotChosen { placement, reason: reason.to_owned(), evidence, change }
 }
 
 fn reason(mode: AttachMode, is_native: bool, link: &LinkFacts) -> String {

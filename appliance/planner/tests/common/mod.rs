@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+pub(crate) mod card;
 pub(crate) mod frame;
 
 use std::{

@@ -121,6 +121,7 @@ pub fn rows() -> Vec<ServiceRow> {
     rows.extend(special());
     rows.extend(moving());
     rows.extend(translated());
+    rows.extend(for_cards());
     rows
 }
 
@@ -143,6 +144,19 @@ fn tunnelled() -> Vec<ServiceRow> {
             slots: shared(11..=12, 64),
             ..row("dsr6-many", "2001:db8::20", TCP, 80, (0, 0))
         },
+    ]
+}
+
+/// What a card can take and is not among the others: affinity at one port, and tags on the link itself.
+fn for_cards() -> Vec<ServiceRow> {
+    let affine = |slots, row: ServiceRow| ServiceRow { slots, affinity: true, ..row };
+    let tagged =
+        |row: ServiceRow| ServiceRow { backends: BackendRow { vlan: 300, ..ON_LINK }, ..row };
+    vec![
+        affine(shared(67..=68, 8), row("affine4", "192.0.2.22", TCP, 80, (0, 0))),
+        affine(shared(69..=70, 8), row("affine6", "2001:db8::22", TCP, 80, (0, 0))),
+        tagged(row("tagged4", "192.0.2.23", TCP, 80, (71, 0))),
+        tagged(row("tagged6", "2001:db8::23", TCP, 80, (72, 0))),
     ]
 }
 

@@ -64,7 +64,7 @@ pub fn frame<P: Packet, T: Tables>(packet: &P, tables: &T) -> Result<Frame, Reas
         Some(network) => Ok(Frame { network, ..Frame::UNTAGGED }),
         None if protocol != ETH_VLAN && protocol != ETH_SERVICE_VLAN => Err(Reason::PassNotIp),
         None if !tables.settings().features.has(Features::VLAN) => Err(Reason::PassVlan),
-        None => match tagged(packet)? {
+        None => match tagged(packet, tables)? {
             Frame { network: Network::Ipv6, .. }
                 if !tables.settings().features.has(Features::IPV6) =>
             {
@@ -76,7 +76,7 @@ pub fn frame<P: Packet, T: Tables>(packet: &P, tables: &T) -> Result<Frame, Reas
 }
 
 #[inline(always)]
-fn tagged<P: Packet>(packet: &P) -> Result<Frame, Reason> {
+fn tagged<P: Packet, T: Tables>(packet: &P, tables: &T) -> Result<Frame, Reason> {
     let outer: &Vlan = packet.at(L2).ok_or(Reason::DropVlanTruncated)?;
     let (vlan, protocol) = (outer.tci, outer.protocol);
     if let Some(network) = network(protocol) {
@@ -89,7 +89,11 @@ fn tagged<P: Packet>(packet: &P) -> Result<Frame, Reason> {
     match network(inner.protocol) {
         Some(network) => Ok(Frame { network, l3: L2 + 2 * TAG, vlan }),
         None if inner.protocol == ETH_VLAN || inner.protocol == ETH_SERVICE_VLAN => {
-            Err(Reason::PassVlanDepth)
+            // Linux strips any number of tags with the id 0 (priority tags) and takes what is behind them: a denied
+            // source must not get past the prefilter so.
+            let filters = Features::PREFILTER4 | Features::PREFILTER6;
+            let is_filtered = tables.settings().features.has(filters);
+            Err(if is_filtered { Reason::DropVlanDepth } else { Reason::PassVlanDepth })
         }
         None => Err(Reason::PassNotIp),
     }

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 
 use crate::gateway::Programs;
 use crate::laboratory::{self, Laboratory, Site};
-use crate::plan::{SERVICES, first_members};
+use crate::plan::{Nic, SERVICES, first_members};
 use crate::report::Report;
 use crate::stop::Stop;
 
@@ -29,6 +29,7 @@ pub(crate) enum Extent {
 pub(crate) fn check(
     programs: &Programs,
     ebpf: &Path,
+    nic: Nic,
     extent: Extent,
     keep: bool,
 ) -> Result<ExitCode> {
@@ -38,7 +39,7 @@ pub(crate) fn check(
         return Ok(report.finish());
     }
     let stop = Stop::on_signals()?;
-    let mut site = Site::build(programs, ebpf)?;
+    let mut site = Site::build(programs, ebpf, nic)?;
     let mut lab = site.open(stop)?;
     let outcome = run(&mut lab, extent, &mut report);
     if keep && !lab.stop.requested() {

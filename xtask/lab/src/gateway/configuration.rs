@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::plan::{
-    BACKENDS, CLIENT_SUBNET, DENIED_SOURCES, Delivery, Member, NAT_POOL, PROBE_FALL,
+    BACKENDS, CLIENT_SUBNET, DENIED_SOURCES, Delivery, Member, NAT_POOL, Nic, PROBE_FALL,
     PROBE_INTERVAL, PROBE_TIMEOUT, SERVICE_PORT, SERVICES, Service,
 };
 
 /// The gateway and the prefilter.
-pub(super) fn gateway() -> String {
+pub(super) fn gateway(nic: Nic) -> String {
     let mut text = String::from(
         "apiVersion: sluice.dev/v1\n\
          kind: Gateway\n\
@@ -18,7 +18,8 @@ pub(super) fn gateway() -> String {
     );
     let subnets = BACKENDS.map(|backend| backend.subnet());
     for subnet in [CLIENT_SUBNET].into_iter().chain(subnets) {
-        let _ = writeln!(text, "    - {{name: {}, attach: auto}}", subnet.gateway_link());
+        let _ =
+            writeln!(text, "    - {{name: {}, attach: {}}}", subnet.gateway_link(), nic.attach());
     }
     let pool = NAT_POOL.map(|address| format!("\"{address}\"")).join(", ");
     let _ = writeln!(
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn every_link_of_the_gateway_is_configured() {
-        let text = gateway();
+        let text = gateway(Nic::Veth);
         for link in 0..=4 {
             assert!(text.contains(&format!("- {{name: eth{link}, attach: auto}}")), "{text}");
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::{Sluice, configuration, http};
+use crate::plan::Nic;
 use crate::process::Process;
 use crate::topology::{Namespace, PrivateMounts};
 
@@ -37,11 +38,12 @@ impl<'lab> Daemon<'lab> {
         programs: &'lab Programs,
         network: &'lab Namespace,
         folder: &Path,
+        nic: Nic,
     ) -> Result<Self> {
         for part in ["config", "state"] {
             fs::create_dir_all(folder.join(part))?;
         }
-        fs::write(folder.join("config/gateway.yaml"), configuration::gateway())?;
+        fs::write(folder.join("config/gateway.yaml"), configuration::gateway(nic))?;
         Ok(Daemon {
             programs,
             network,

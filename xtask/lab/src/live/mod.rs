@@ -18,7 +18,7 @@ use self::screen::Screen;
 use crate::client::{Break, Hold, Record, Steady, get_from, run_in};
 use crate::gateway::Programs;
 use crate::laboratory::{self, Laboratory, Site};
-use crate::plan::{BACKENDS, DENIED_SOURCES, SERVICES, first_members};
+use crate::plan::{BACKENDS, DENIED_SOURCES, Nic, SERVICES, first_members};
 use crate::stop::Stop;
 use crate::topology::Topology;
 
@@ -27,13 +27,13 @@ const LONG_CONNECTIONS: usize = 20;
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Builds the laboratory, shows the traffic until Ctrl-C, and takes everything away.
-pub(crate) fn run(programs: &Programs, ebpf: &Path) -> Result<ExitCode> {
+pub(crate) fn run(programs: &Programs, ebpf: &Path, nic: Nic) -> Result<ExitCode> {
     if let Some(why) = laboratory::obstacle() {
         bail!("{why}: run it as root");
     }
     let stop = Stop::on_signals()?;
     println!("building the laboratory");
-    let mut site = Site::build(programs, ebpf)?;
+    let mut site = Site::build(programs, ebpf, nic)?;
     let mut lab = site.open(stop)?;
     let outcome = show(&mut lab);
     println!("taking the laboratory away");

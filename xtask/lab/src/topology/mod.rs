@@ -3,10 +3,12 @@
 mod decap;
 mod namespace;
 mod private_mounts;
+mod wire;
 
 pub(crate) use decap::Decapsulation;
 pub(crate) use namespace::{Door, Namespace};
 pub(crate) use private_mounts::PrivateMounts;
+use wire::Wire;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,8 +17,8 @@ use anyhow::{Context, Result};
 
 use crate::plan::{
     BACKENDS, Backend, CLIENT_NAMESPACE, CLIENT_SUBNET, DENIED_SOURCES, Delivery, FAR_LINK,
-    FIRST_LOAD_PORT, GATEWAY_NAMESPACE, LOAD_SOURCES_V4, LOAD_SOURCES_V6, MTU_BYTES, NAT_POOL,
-    SERVICES, Subnet,
+    FIRST_LOAD_PORT, GATEWAY_NAMESPACE, LOAD_SOURCES_V4, LOAD_SOURCES_V6, MTU_BYTES, NAT_POOL, Nic,
+    SERVICES, Subnet, WIRE_NAMESPACE,
 };
 
 /// What offloads have to be where frames pass XDP.
@@ -37,6 +39,7 @@ const FAR_END_OFFLOADS: [&str; 8] = ["tx", "off", "tso", "off", "gso", "off", "g
 pub(crate) struct Topology {
     // The programs go before the links they are attached to.
     _decapsulation: Vec<Decapsulation>,
+    _wire: Option<Wire>,
     pub(crate) client: Namespace,
     pub(crate) gateway: Namespace,
     backends: Vec<Namespace>,
@@ -44,7 +47,7 @@ pub(crate) struct Topology {
 
 impl Topology {
     /// Builds everything; `ebpf` is the object with the backends' decapsulation.
-    pub(crate) fn build(ebpf: &Path) -> Result<Self> {
+    pub(crate) fn build(ebpf: &Path, nic: Nic) -> Result<Self> {
         remove_stale()?;
         let client = Namespace::create(CLIENT_NAMESPACE)?;
         let gateway = Namespace::create(GATEWAY_NAMESPACE)?;
@@ -53,7 +56,13 @@ impl Topology {
             backends.push(Namespace::create(&backend.namespace())?);
         }
         parameters(&client, &gateway, &backends)?;
-        connect(&gateway, &client, CLIENT_SUBNET)?;
+        let wire = match nic {
+            Nic::Veth => {
+                connect(&gateway, &client, CLIENT_SUBNET)?;
+                None
+            }
+            Nic::Netdevsim => Some(connect_by_wire(&gateway, &client, CLIENT_SUBNET)?),
+        };
         for (backend, namespace) in BACKENDS.into_iter().zip(&backends) {
             connect(&gateway, namespace, backend.subnet())?;
         }
@@ -71,7 +80,7 @@ impl Topology {
             .chain([&client])
             .map(|namespace| Decapsulation::attach(&object, namespace))
             .collect::<Result<_>>()?;
-        Ok(Topology { _decapsulation: decapsulation, client, gateway, backends })
+        Ok(Topology { _decapsulation: decapsulation, _wire: wire, client, gateway, backends })
     }
 
     pub(crate) fn backend(&self, backend: Backend) -> Result<&Namespace> {
@@ -85,7 +94,7 @@ impl Topology {
 
 /// Removes what an earlier laboratory left when it was killed.
 pub(crate) fn remove_stale() -> Result<()> {
-    let fixed = [CLIENT_NAMESPACE, GATEWAY_NAMESPACE].map(str::to_owned);
+    let fixed = [CLIENT_NAMESPACE, GATEWAY_NAMESPACE, WIRE_NAMESPACE].map(str::to_owned);
     for name in fixed.into_iter().chain(BACKENDS.map(Backend::namespace)) {
         namespace::remove_stale(&name)?;
     }
@@ -126,10 +135,25 @@ fn parameters(client: &Namespace, gateway: &Namespace, backends: &[Namespace]) -
     Ok(())
 }
 
-/// A veth pair between the gateway and a far end, addressed, up, with the far end's default routes.
+/// A veth pair between the gateway and a far end.
 fn connect(gateway: &Namespace, far: &Namespace, subnet: Subnet) -> Result<()> {
     let near_link = subnet.gateway_link();
     gateway.connect(&near_link, far, FAR_LINK, MTU_BYTES)?;
+    address(gateway, far, subnet)?;
+    // The gateway's own packets (probes, ICMP errors) pass the backends' XDP program too.
+    gateway.offloads(&near_link, &["tx", "off"])
+}
+
+/// A simulated NIC at the gateway, and a wire from it to a far end.
+fn connect_by_wire(gateway: &Namespace, far: &Namespace, subnet: Subnet) -> Result<Wire> {
+    let wire = Wire::lay(gateway, &subnet.gateway_link(), far, FAR_LINK)?;
+    address(gateway, far, subnet)?;
+    Ok(wire)
+}
+
+/// Addresses of both ends, which come up, and the far end's default routes and offloads.
+fn address(gateway: &Namespace, far: &Namespace, subnet: Subnet) -> Result<()> {
+    let near_link = subnet.gateway_link();
     gateway.ip(&format!(
         "address add {}/24 dev {near_link}\n\
          address add {}/64 dev {near_link} nodad\n\
@@ -148,9 +172,7 @@ fn connect(gateway: &Namespace, far: &Namespace, subnet: Subnet) -> Result<()> {
         subnet.gateway_v4(),
         subnet.gateway_v6(),
     ))?;
-    far.offloads(FAR_LINK, &FAR_END_OFFLOADS)?;
-    // The gateway's own packets (probes, ICMP errors) pass the backends' XDP program too.
-    gateway.offloads(&near_link, &["tx", "off"])
+    far.offloads(FAR_LINK, &FAR_END_OFFLOADS)
 }
 
 /// Never chosen by themselves: a secondary IPv4 address, a deprecated IPv6 one.

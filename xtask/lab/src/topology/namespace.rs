@@ -49,21 +49,35 @@ impl Namespace {
         Ok(Door { name: self.name.clone(), file: self.file.try_clone()? })
     }
 
+    /// The namespace itself, for who wants its descriptor.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Runs commands of `tc`, one a line.
+    pub(crate) fn tc(&self, lines: &str) -> Result<()> {
+        self.batch("tc", lines)
+    }
+
     /// Runs commands of `ip`, one a line.
     pub(crate) fn ip(&self, lines: &str) -> Result<()> {
-        let mut command = Command::new("ip");
+        self.batch("ip", lines)
+    }
+
+    fn batch(&self, program: &str, lines: &str) -> Result<()> {
+        let mut command = Command::new(program);
         command.args(["-n", &self.name, "-batch", "-"]);
         let mut child = command
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .context("cannot start ip: `cargo xtask setup`")?;
+            .with_context(|| format!("cannot start {program}: `cargo xtask setup`"))?;
         if let Some(mut input) = child.stdin.take() {
             input.write_all(lines.as_bytes())?;
         }
         let output = child.wait_with_output()?;
         if !output.status.success() {
-            bail!("ip in {}: {}", self.name, String::from_utf8_lossy(&output.stderr).trim());
+            bail!("{program} in {}: {}", self.name, String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 use super::{Command, Kernel, Sys, address, bpf, bpf_fd, name_text, object_name, raw};
 use nix::errno::Errno;
-use sluice_datapath::abi::{Table, TableKind};
+use sluice_datapath::abi::{CardTable, CardTableKind, Table, TableKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Numbers of `enum bpf_map_type`.
 mod map_type {
+    pub(super) const HASH: u32 = 1;
     pub(super) const ARRAY: u32 = 2;
     pub(super) const PROG_ARRAY: u32 = 3;
     pub(super) const PERCPU_ARRAY: u32 = 6;
@@ -23,23 +24,27 @@ pub(in crate::linux) struct MapSpec<'a> {
     pub(in crate::linux) value_size: u32,
     pub(in crate::linux) entries: u32,
     pub(in crate::linux) flags: u32,
+    /// The link of the card that it lies on; zero for the host.
+    pub(in crate::linux) card: u32,
 }
 
 impl<'a> MapSpec<'a> {
     /// An array that is mapped into memory.
     pub(in crate::linux) fn shared(name: &'a str, value_size: u32, entries: u32) -> Self {
-        Self { name, kind: map_type::ARRAY, key_size: 4, value_size, entries, flags: F_MMAPABLE }
+        let (kind, flags) = (map_type::ARRAY, F_MMAPABLE);
+        Self { name, kind, key_size: 4, value_size, entries, flags, card: 0 }
     }
 
     /// Constants of a program: one value that the program only reads.
     pub(in crate::linux) fn constants(name: &'a str, value_size: u32) -> Self {
         let flags = F_RDONLY_PROG;
-        Self { name, kind: map_type::ARRAY, key_size: 4, value_size, entries: 1, flags }
+        Self { name, kind: map_type::ARRAY, key_size: 4, value_size, entries: 1, flags, card: 0 }
     }
 
     /// Programs by index, for tail calls.
     pub(in crate::linux) fn programs(name: &'a str, entries: u32) -> Self {
-        Self { name, kind: map_type::PROG_ARRAY, key_size: 4, value_size: 4, entries, flags: 0 }
+        let kind = map_type::PROG_ARRAY;
+        Self { name, kind, key_size: 4, value_size: 4, entries, flags: 0, card: 0 }
     }
 
     /// A table of the ABI.
@@ -49,13 +54,23 @@ impl<'a> MapSpec<'a> {
             TableKind::Shared => MapSpec::shared(name, value_size, entries),
             TableKind::PerCpu => {
                 let kind = map_type::PERCPU_ARRAY;
-                MapSpec { name, kind, key_size: 4, value_size, entries, flags: 0 }
+                MapSpec { name, kind, key_size: 4, value_size, entries, flags: 0, card: 0 }
             }
             TableKind::Ring => {
                 let kind = map_type::RINGBUF;
-                MapSpec { name, kind, key_size: 0, value_size: 0, entries, flags: 0 }
+                MapSpec { name, kind, key_size: 0, value_size: 0, entries, flags: 0, card: 0 }
             }
         }
+    }
+
+    /// A table of a card, on the card of this link or (zero) on the host.
+    pub(in crate::linux) fn card(table: CardTable, entries: u32, card: u32) -> MapSpec<'static> {
+        let kind = match table.kind() {
+            CardTableKind::Array => map_type::ARRAY,
+            CardTableKind::Hash => map_type::HASH,
+        };
+        let (key_size, value_size) = (table.key_size() as u32, table.value_size() as u32);
+        MapSpec { name: table.name(), kind, key_size, value_size, entries, flags: 0, card }
     }
 }
 
@@ -70,27 +85,34 @@ pub(in crate::linux) struct MapInfo {
     pub(in crate::linux) entries: u32,
     pub(in crate::linux) flags: u32,
     name: [u8; 16],
+    /// The link of the card that it lies on.
+    pub(in crate::linux) card: u32,
 }
 
 impl MapInfo {
+    /// Whether it is an array or a hash table with one value per key.
+    pub(in crate::linux) fn is_plain(&self) -> bool {
+        matches!(self.kind, map_type::ARRAY | map_type::HASH)
+    }
+
     pub(in crate::linux) fn name(&self) -> String {
         name_text(&self.name)
     }
 
     /// What the map is, in the form of what it was to be.
     pub(in crate::linux) fn spec<'a>(&self, name: &'a str) -> MapSpec<'a> {
-        let Self { kind, key_size, value_size, entries, flags, .. } = *self;
-        MapSpec { name, kind, key_size, value_size, entries, flags }
+        let Self { kind, key_size, value_size, entries, flags, card, .. } = *self;
+        MapSpec { name, kind, key_size, value_size, entries, flags, card }
     }
 }
 
 #[repr(C)]
-struct Element {
-    map: u32,
-    pad: u32,
-    key: u64,
-    value: u64,
-    flags: u64,
+pub(super) struct Element {
+    pub(super) map: u32,
+    pub(super) pad: u32,
+    pub(super) key: u64,
+    pub(super) value: u64,
+    pub(super) flags: u64,
 }
 
 impl Kernel {
@@ -105,6 +127,7 @@ impl Kernel {
             inner_map: u32,
             numa_node: u32,
             name: [u8; 16],
+            card: u32,
         }
         self.check("map_create")?;
         let mut attributes = Attributes {
@@ -116,6 +139,7 @@ impl Kernel {
             inner_map: 0,
             numa_node: 0,
             name: object_name(spec.name),
+            card: spec.card,
         };
         // SAFETY: the attributes hold no addresses; the call returns a new descriptor.
         unsafe { bpf_fd(Command::MapCreate, &mut attributes) }

@@ -2,16 +2,21 @@
 //! `include/uapi/linux/bpf.h`, cut after the last field that is used; padding is spelled out.
 #![allow(unsafe_code)]
 
+mod entry;
+mod libbpf;
 mod link;
 mod map;
 mod mapping;
 mod pin;
 mod program;
+mod trial;
 
+pub(super) use libbpf::{CardLoad, CardLoadError};
 pub(super) use link::LinkInfo;
-pub(super) use map::MapSpec;
+pub(super) use map::{MapInfo, MapSpec};
 pub(super) use mapping::Mapping;
 pub(super) use program::{ProgramSpec, TestRun};
+pub(super) use trial::{TrialMap, TrialProgram, TrialType};
 
 use crate::chaos::Faults;
 use nix::errno::Errno;
@@ -35,7 +40,7 @@ impl Kernel {
     }
 
     /// Asks whether this call is to fail.
-    fn check(&self, call: &'static str) -> Sys<()> {
+    pub(in crate::linux) fn check(&self, call: &'static str) -> Sys<()> {
         self.faults.as_ref().map_or(Ok(()), |faults| faults.check(call))
     }
 
@@ -109,6 +114,8 @@ enum Command {
     MapCreate = 0,
     MapLookup = 1,
     MapUpdate = 2,
+    MapDelete = 3,
+    MapNextKey = 4,
     ProgramLoad = 5,
     ObjectPin = 6,
     ObjectGet = 7,

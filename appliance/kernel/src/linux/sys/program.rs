@@ -7,6 +7,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+const TYPE_CLASSIFIER: u32 = 3;
 const TYPE_XDP: u32 = 6;
 const ATTACH_XDP: u32 = 37;
 const F_XDP_HAS_FRAGS: u32 = 1 << 5;
@@ -38,7 +39,8 @@ pub(in crate::linux) struct ProgramInfo {
     map_count: u32,
     map_ids: u64,
     name: [u8; 16],
-    ifindex: u32,
+    /// The link of the card that it is bound to.
+    pub(in crate::linux) card: u32,
     flags: u32,
     net_namespace: [u64; 2],
     skipped: [u64; 11],
@@ -65,6 +67,7 @@ impl ProgramInfo {
     /// The type in words.
     pub(in crate::linux) fn kind(&self) -> String {
         match self.kind {
+            TYPE_CLASSIFIER => "sched_cls".into(),
             TYPE_XDP => "xdp".into(),
             other => format!("number {other}"),
         }

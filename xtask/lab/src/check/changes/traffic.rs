@@ -20,6 +20,8 @@ pub(super) struct Traffic<'lab> {
     client: &'lab Namespace,
     hold: Hold,
     steady: Steady,
+    /// Requests that are to begin each second.
+    wanted_per_second: u32,
     requests: usize,
     /// Repeated SYNs until the last judgement.
     repeated_syns: u64,
@@ -56,6 +58,7 @@ impl<'lab> Traffic<'lab> {
             client,
             hold,
             steady,
+            wanted_per_second: requests_per_second,
             requests: 0,
             repeated_syns: repeated_syns(client)?,
             started: Instant::now(),
@@ -101,19 +104,28 @@ impl<'lab> Traffic<'lab> {
 
     /// Ends the traffic and sums the whole run up.
     pub(super) fn finish(self) -> Result<String> {
-        let Traffic { hold, steady, mut requests, started, explained, mut unexplained, .. } = self;
-        let seconds = started.elapsed().as_secs();
+        let Traffic { hold, steady, wanted_per_second, mut requests, started, .. } = self;
+        let (explained, mut unexplained) = (self.explained, self.unexplained);
+        let elapsed = started.elapsed();
         let records = steady.finish()?;
         requests += records.len();
         unexplained.extend(complaints(&records, &hold.take_breaks(), &Allowance::Nothing));
         if !unexplained.is_empty() {
             bail!("{}", summary(&unexplained));
         }
+        let per_second = requests as f64 / elapsed.as_secs_f64();
+        // A slow machine begins fewer; what proves something is still near to what was wanted.
+        if per_second < f64::from(wanted_per_second) / 2.0 {
+            bail!(
+                "only {per_second:.0} requests a second were made instead of {wanted_per_second}"
+            );
+        }
         Ok(format!(
-            "{requests} requests and {} long connections with {} MB in {seconds} s: 0 broken, but for {explained} of \
-             the killed backend",
+            "{requests} requests, {per_second:.0} a second, and {} long connections with {} MB in {} s: 0 broken, but \
+             for {explained} of the killed backend",
             hold.count(),
             hold.received_bytes() / 1_000_000,
+            elapsed.as_secs(),
         ))
     }
 }
