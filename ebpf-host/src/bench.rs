@@ -180,7 +180,7 @@ fn prepare(context: &XdpContext, state: &mut State) -> Option<()> {
 }
 
 /// Turns of idle work: some 30 ns.
-const TURNS: usize = 6;
+const TURNS: usize = 12;
 
 /// Does nothing for a while and then what the program behind it does: a slow-down that a gate must notice.
 #[xdp]

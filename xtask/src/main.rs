@@ -39,7 +39,7 @@ enum Command {
     Lab(lab::Options),
     /// The virtual machine with netdevsim: its tests, a shell, a command
     Vm(vm::Options),
-    /// Measure: packet, control, live, page, compare, gate
+    /// Measure: packet, control, page, compare, gate
     Bench(bench::Options),
     /// What continuous integration runs: format, clippy, licences, every tier of tests
     Ci,

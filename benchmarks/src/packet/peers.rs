@@ -32,9 +32,9 @@ impl Peer {
 #[derive(Default)]
 pub(super) struct Peers(Vec<Peer>);
 
-/// The objects of Debian's package libxdp1: blocks addresses alone, and everything it can.
+/// The objects of Debian's package libxdp1 that let pass what is not listed: addresses alone, and everything it can.
 const XDP_FILTER: [(&str, &str); 2] =
-    [("xdp-filter-ip", "xdpfilt_dny_ip.o"), ("xdp-filter-all", "xdpfilt_dny_all.o")];
+    [("xdp-filter-ip", "xdpfilt_alw_ip.o"), ("xdp-filter-all", "xdpfilt_alw_all.o")];
 
 impl Peers {
     /// None.
