@@ -8,10 +8,12 @@
 //!
 //! # Order of changes
 //! The host's tables are complete at every moment; what stands on the card must be true at every moment. Hence:
-//! 1. Withdraw what will not be true any more: services, then denying prefixes, then allowing ones. The flags of a
-//!    family ([`CardSettings::flags`]) switch a whole stage off by one word.
+//! 1. Withdraw what will not be true any more: services, then denying prefixes. The flags of a family
+//!    ([`CardSettings::flags`]) switch a whole stage off by one word.
 //! 2. Change the host.
-//! 3. Add what is true now: allowing prefixes, then denying ones; backends, slots, then the service that uses them.
+//! 3. Take away the allowing prefixes that are gone: before, a denying prefix around one would drop what the host
+//!    still lets through. Add what is true now: allowing prefixes, then denying ones; backends, slots, then the service
+//!    that uses them.
 //!
 //! Slots and backends are only written while no service on the card uses them, lengths
 //! ([`CardSettings::lengths`]) only while the stage is off: they are several words, and a packet could see some of
