@@ -79,7 +79,12 @@ fn xdp_filter(name: &'static str, file: &str, listed: u32) -> Result<Peer> {
     for map in ["filter_ipv4", "filter_ipv6"] {
         loader.map_max_entries(map, listed.max(1));
     }
-    let mut loaded = loader.load_file(&path).context("its object does not load")?;
+    // Its maps ask to be pinned by name: not beside those of an xdp-filter that this machine uses.
+    let pins = PathBuf::from(format!("/sys/fs/bpf/sluice-bench-{}", std::process::id()));
+    std::fs::create_dir(&pins).with_context(|| format!("cannot make {}", pins.display()))?;
+    let loaded = loader.default_map_pin_directory(&pins).load_file(&path);
+    std::fs::remove_dir_all(&pins).with_context(|| format!("cannot remove {}", pins.display()))?;
+    let mut loaded = loaded.context("its object does not load")?;
     let entry = file.trim_end_matches(".o").to_owned();
     let program: &mut Xdp =
         loaded.program_mut(&entry).with_context(|| format!("no program {entry}"))?.try_into()?;
