@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use sluice_kernel::linux::{ObjectIds, object_ids};
 
 use crate::gateway::Programs;
 use crate::kernel_objects::Snapshot;
@@ -15,8 +16,8 @@ use crate::stop::Stop;
 
 /// The kernel frees programs and maps after a grace period.
 const FREE_PATIENCE: Duration = Duration::from_secs(10);
-/// How often one daemon is configured anew to see whether its descriptors grow.
-const CONFIGURATIONS: usize = 50;
+/// In so many cycles one daemon is configured anew once, to see whether its descriptors grow.
+const CYCLES_PER_CONFIGURATION: usize = 2;
 
 /// Builds a laboratory, runs the cycles, and takes everything away.
 pub(crate) fn leaks(programs: &Programs, ebpf: &Path, nic: Nic, cycles: usize) -> Result<ExitCode> {
@@ -28,10 +29,12 @@ pub(crate) fn leaks(programs: &Programs, ebpf: &Path, nic: Nic, cycles: usize) -
     let stop = Stop::on_signals()?;
     let mut site = Site::build(programs, ebpf, nic)?;
     let mut lab = site.open(stop)?;
-    report.check("descriptors of a daemon", descriptors(&mut lab));
+    let idle = object_ids()?;
+    let configurations = cycles / CYCLES_PER_CONFIGURATION;
+    report.check("descriptors of a daemon", descriptors(&mut lab, configurations));
     lab.daemon.stop()?;
     lab.daemon.detach_all()?;
-    report.check("objects in the kernel", objects(&mut lab, cycles));
+    report.check("objects in the kernel", objects(&mut lab, &idle, cycles));
     drop(lab);
     drop(site);
     let left = laboratory::leftovers()?;
@@ -44,7 +47,8 @@ pub(crate) fn leaks(programs: &Programs, ebpf: &Path, nic: Nic, cycles: usize) -
     Ok(report.finish())
 }
 
-fn objects(lab: &mut Laboratory<'_>, cycles: usize) -> Result<String> {
+fn objects(lab: &mut Laboratory<'_>, idle: &ObjectIds, cycles: usize) -> Result<String> {
+    wait_until_free(lab, idle);
     let before = Snapshot::take()?;
     let mut most = Snapshot::default();
     let started = Instant::now();
@@ -68,6 +72,7 @@ fn objects(lab: &mut Laboratory<'_>, cycles: usize) -> Result<String> {
         bail!("the daemon put nothing into the kernel, so nothing could leak");
     }
     let took = started.elapsed();
+    wait_until_free(lab, idle);
     lab.stop
         .wait_for(FREE_PATIENCE, "the kernel frees everything", || {
             let left = Snapshot::take()?.since(&before).named_as(&most);
@@ -86,21 +91,33 @@ fn objects(lab: &mut Laboratory<'_>, cycles: usize) -> Result<String> {
     ))
 }
 
-fn descriptors(lab: &mut Laboratory<'_>) -> Result<String> {
+/// Waits for the kernel to free what is not used any more. Nothing is opened that is about to vanish, see
+/// [`object_ids`]; objects of others may stay, their names tell them apart afterwards.
+fn wait_until_free(lab: &Laboratory<'_>, idle: &ObjectIds) {
+    let _ = lab.stop.wait_for(FREE_PATIENCE, "the kernel frees everything", || {
+        let now = object_ids()?;
+        let is_free = now.programs.is_subset(&idle.programs)
+            && now.maps.is_subset(&idle.maps)
+            && now.links.is_subset(&idle.links);
+        Ok(is_free.then_some(()))
+    });
+}
+
+fn descriptors(lab: &mut Laboratory<'_>, configurations: usize) -> Result<String> {
     lab.daemon.start()?;
     let mut members = first_members();
     // Once before the count: what is opened once and kept is no leak.
     configure(lab, &mut members)?;
     let first = open_descriptors(lab)?;
-    for _ in 0..CONFIGURATIONS {
+    for _ in 0..configurations {
         lab.stop.sleep(Duration::ZERO)?;
         configure(lab, &mut members)?;
     }
     let last = open_descriptors(lab)?;
     if last > first {
-        bail!("{first} before, {last} after {CONFIGURATIONS} configurations");
+        bail!("{first} before, {last} after {configurations} configurations");
     }
-    Ok(format!("{first} before, {last} after {CONFIGURATIONS} configurations"))
+    Ok(format!("{first} before, {last} after {configurations} configurations"))
 }
 
 /// All services away, then back with other weights.

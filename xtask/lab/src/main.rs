@@ -52,9 +52,9 @@ enum Command {
         #[command(flatten)]
         places: Places,
         /// How many times
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 20)]
         cycles: usize,
-        /// Five times as many
+        /// Ten times as many
         #[arg(long)]
         long: bool,
     },
@@ -108,7 +108,7 @@ fn main() -> ExitCode {
             })
         }
         Command::Leaks { places, cycles, long } => {
-            let cycles = if long { cycles * 5 } else { cycles };
+            let cycles = if long { cycles * 10 } else { cycles };
             places
                 .programs()
                 .and_then(|programs| leaks::leaks(&programs, &places.ebpf, places.nic, cycles))
