@@ -111,6 +111,14 @@ pub enum Error {
         /// The link.
         link: LinkName,
     },
+    /// A program that was loaded is for another card, hook or sizes of tables.
+    #[error(
+        "#{ifindex}: the program that was loaded is not the one that is asked for; load it anew"
+    )]
+    LoadedForAnother {
+        /// The card's link.
+        ifindex: u32,
+    },
     /// A link has a program of ours, but no settings were given for its new program.
     #[error(
         "{link}: has our program, but the commit brings no settings for it; detach it first or add them"

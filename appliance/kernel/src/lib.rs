@@ -27,9 +27,9 @@ pub use attach::{
     AttachMode, AttachRequest, Attached, Attachment, ForeignProgram, ProgramStats, XdpMode,
 };
 pub use card::{
-    CardActual, CardEntry, CardForeign, CardHook, CardProgram, CardRefusal, CardRequest, CardSizes,
-    CardState, CardStep, CardTableContents, CardTableOf, CardTableState, Cards, ForeignFilter,
-    Placed, Removed, card_tables,
+    CardActual, CardEntry, CardForeign, CardHook, CardLoader, CardProgram, CardRefusal,
+    CardRequest, CardSizes, CardState, CardStep, CardTableContents, CardTableOf, CardTableState,
+    Cards, ForeignFilter, LoadedCard, Placed, Removed, card_tables,
 };
 pub use datapath::{Committed, Datapath, Opened, Takeover};
 pub use error::Error;
