@@ -74,7 +74,7 @@ impl Program {
     ];
 
     /// Whether a packet can come to this program where these features are configured. The others need not be loaded:
-    /// [`conclude`], [`full`] and [`end`] ask the same of the features.
+    /// what leads to them asks the same of the features.
     pub const fn is_reachable(self, features: Features) -> bool {
         let is_6 = match self {
             Self::Full4
