@@ -269,7 +269,7 @@ fn the_hook_changes_although_the_card_runs_one_of_both() {
     for hook in [CardHook::Xdp, CardHook::Tc, CardHook::Xdp, CardHook::Tc, CardHook::Tc] {
         let state = cards.place(&bench.request(hook)).unwrap().state;
         assert_eq!(nic.offloaded(), state.program_id, "{hook}");
-        assert_eq!(nic.device.bound_programs().unwrap().len(), 1, "{hook}");
+        nic.assert_bound(&[state.program_id]);
     }
 }
 
