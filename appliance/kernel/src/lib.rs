@@ -4,6 +4,7 @@
 //! - [`Datapath`]: tables, programs and their attachment to links, counters and events.
 //! - [`Cards`]: programs and tables on network cards.
 //! - [`Network`]: links, addresses, routes and neighbours.
+//! - [`Ipsec`]: states, policies and what the kernel tells of them; [`xfrm`] is their netlink messages.
 //!
 //! Each trait has three backends: [`fake`] (in memory), [`chaos`] (wraps another and fails on demand) and [`linux`].
 //! Everything acts in the network namespace of the calling thread.
@@ -16,12 +17,14 @@ mod error;
 mod event;
 pub mod fake;
 mod growth;
+mod ipsec;
 pub mod linux;
 mod network;
 mod object;
 mod sizes;
 mod store;
 mod view;
+pub mod xfrm;
 
 pub use attach::{
     AttachMode, AttachRequest, Attached, Attachment, ForeignProgram, ProgramStats, XdpMode,
@@ -34,6 +37,10 @@ pub use card::{
 pub use datapath::{Committed, Datapath, Opened, Takeover};
 pub use error::Error;
 pub use event::Events;
+pub use ipsec::{
+    Fallback, Flushed, Installed, Ipsec, IpsecEvent, IpsecEvents, IpsecRefusal, IpsecThing, Owner,
+    PlacedState, kept_wrong, place_state,
+};
 pub use network::{
     InterfaceAddress, Link, Neighbour, NeighbourState, Network, NetworkEvent, NetworkEvents, Route,
     Routing, Unroutable,

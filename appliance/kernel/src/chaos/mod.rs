@@ -3,9 +3,11 @@
 mod card;
 mod datapath;
 mod faults;
+mod ipsec;
 mod network;
 
 pub use card::Cards;
 pub use datapath::Datapath;
 pub use faults::Faults;
+pub use ipsec::Ipsec;
 pub use network::Network;

@@ -5,11 +5,13 @@
 
 mod card;
 mod datapath;
+mod ipsec;
 mod network;
 mod tables;
 mod world;
 
 pub use card::{CardBehaviour, CardNo, Cards};
 pub use datapath::Datapath;
+pub use ipsec::{Ipsec, IpsecCard, Taking};
 pub use network::Network;
 pub use world::World;
