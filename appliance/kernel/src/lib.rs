@@ -5,6 +5,7 @@
 //! - [`Cards`]: programs and tables on network cards.
 //! - [`Network`]: links, addresses, routes and neighbours.
 //! - [`Ipsec`]: states, policies and what the kernel tells of them; [`xfrm`] is their netlink messages.
+//! - [`TunnelLinks`]: xfrm interfaces and WireGuard devices, whose peers are in [`wireguard`].
 //!
 //! Each trait has three backends: [`fake`] (in memory), [`chaos`] (wraps another and fails on demand) and [`linux`].
 //! Everything acts in the network namespace of the calling thread.
@@ -23,7 +24,9 @@ mod network;
 mod object;
 mod sizes;
 mod store;
+mod tunnel_link;
 mod view;
+pub mod wireguard;
 pub mod xfrm;
 
 pub use attach::{
@@ -49,6 +52,7 @@ pub use nix::errno::Errno;
 pub use object::{LinkName, Object};
 pub use sizes::Sizes;
 pub use store::TableStore;
+pub use tunnel_link::{TunnelLink, TunnelLinkKind, TunnelLinks};
 pub use view::{ServiceName, TableOf, View, tables};
 
 /// What most calls return.

@@ -5,9 +5,11 @@ mod datapath;
 mod faults;
 mod ipsec;
 mod network;
+mod tunnel_link;
 
 pub use card::Cards;
 pub use datapath::Datapath;
 pub use faults::Faults;
 pub use ipsec::Ipsec;
 pub use network::Network;
+pub use tunnel_link::TunnelLinks;

@@ -21,6 +21,7 @@ mod sys;
 mod tables;
 mod test_program;
 pub mod trial;
+mod tunnel_link;
 mod watcher;
 mod xdp;
 
@@ -30,6 +31,7 @@ pub use ipsec::Ipsec;
 pub use network::Network;
 pub use objects::{ObjectIds, object_ids};
 pub use test_program::TestProgram;
+pub use tunnel_link::TunnelLinks;
 
 use crate::{
     AttachRequest, Attached, Attachment, Committed, Events, Opened, Result, Sizes, TableStore,

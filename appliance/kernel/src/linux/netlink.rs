@@ -7,7 +7,7 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{
     Socket,
-    protocols::{NETLINK_ROUTE, NETLINK_XFRM},
+    protocols::{NETLINK_GENERIC, NETLINK_ROUTE, NETLINK_XFRM},
 };
 use nix::errno::Errno;
 use zeroize::Zeroizing;
@@ -55,6 +55,11 @@ impl Netlink {
     /// A socket for security associations.
     pub(super) fn open_xfrm() -> Result<Self, Refusal> {
         Self::of(NETLINK_XFRM)
+    }
+
+    /// A socket for families that have names.
+    pub(super) fn open_generic() -> Result<Self, Refusal> {
+        Self::of(NETLINK_GENERIC)
     }
 
     fn of(protocol: isize) -> Result<Self, Refusal> {

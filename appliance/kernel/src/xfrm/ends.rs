@@ -16,7 +16,7 @@ impl Family {
         if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
-    pub(super) fn read(number: u16) -> Read<Self> {
+    pub(crate) fn read(number: u16) -> Read<Self> {
         match number {
             2 => Ok(Self::V4),
             10 => Ok(Self::V6),

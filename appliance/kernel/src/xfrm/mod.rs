@@ -40,6 +40,7 @@ pub use replay::{Bitmap, Replay, ReplayEsn, ReplayLegacy, WindowTooLarge};
 pub use selector::{Addresses, Ports, Selector};
 pub use state::{Direction, Mark, Mode, State, StateFlags, StateId, Statistics};
 pub use wire::Malformed;
+pub(crate) use wire::{Reader, Writer};
 
 /// `IPPROTO_ESP` of `include/uapi/linux/in.h`.
 pub const ESP: u8 = 50;

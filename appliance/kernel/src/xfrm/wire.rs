@@ -20,28 +20,28 @@ pub enum Malformed {
     Type(u16),
 }
 
-pub(super) type Read<T> = Result<T, Malformed>;
+pub(crate) type Read<T> = Result<T, Malformed>;
 
 /// Most messages fit; one that is longer moves once or twice, and what it leaves behind is wiped.
 const ROOM: usize = 1024;
 
 /// Bytes that are being written.
-pub(super) struct Writer(Zeroizing<Vec<u8>>);
+pub(crate) struct Writer(Zeroizing<Vec<u8>>);
 
 impl Writer {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Zeroizing::new(Vec::with_capacity(ROOM)))
     }
 
-    pub(super) fn finish(self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn finish(self) -> Zeroizing<Vec<u8>> {
         self.0
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         let needed = self.0.len() + bytes.len();
         if needed > self.0.capacity() {
             let mut larger = Zeroizing::new(Vec::with_capacity(needed * 2));
@@ -51,32 +51,32 @@ impl Writer {
         self.0.extend_from_slice(bytes);
     }
 
-    pub(super) fn u8(&mut self, value: u8) {
+    pub(crate) fn u8(&mut self, value: u8) {
         self.bytes(&[value]);
     }
 
-    pub(super) fn u16(&mut self, value: u16) {
+    pub(crate) fn u16(&mut self, value: u16) {
         self.bytes(&value.to_ne_bytes());
     }
 
-    pub(super) fn u32(&mut self, value: u32) {
+    pub(crate) fn u32(&mut self, value: u32) {
         self.bytes(&value.to_ne_bytes());
     }
 
-    pub(super) fn u64(&mut self, value: u64) {
+    pub(crate) fn u64(&mut self, value: u64) {
         self.bytes(&value.to_ne_bytes());
     }
 
-    pub(super) fn be16(&mut self, value: u16) {
+    pub(crate) fn be16(&mut self, value: u16) {
         self.bytes(&value.to_be_bytes());
     }
 
-    pub(super) fn be32(&mut self, value: u32) {
+    pub(crate) fn be32(&mut self, value: u32) {
         self.bytes(&value.to_be_bytes());
     }
 
     /// Zeros up to `end`, counted from the first byte.
-    pub(super) fn pad_to(&mut self, end: usize) {
+    pub(crate) fn pad_to(&mut self, end: usize) {
         const ZEROS: [u8; 64] = [0; 64];
         while let Some(missing) = end.checked_sub(self.len()).filter(|missing| *missing > 0) {
             self.bytes(ZEROS.get(..missing).unwrap_or(&ZEROS));
@@ -85,7 +85,7 @@ impl Writer {
 
     /// An attribute. No value that is written here comes near the 65531 bytes for which its length has room: keys,
     /// bitmaps and templates are bounded by their types.
-    pub(super) fn attribute(&mut self, kind: u16, value: impl FnOnce(&mut Self)) {
+    pub(crate) fn attribute(&mut self, kind: u16, value: impl FnOnce(&mut Self)) {
         self.pad_to(self.len().next_multiple_of(NLA_ALIGNTO));
         let start = self.len();
         self.u16(0);
@@ -98,7 +98,7 @@ impl Writer {
         self.pad_to(self.len().next_multiple_of(NLA_ALIGNTO));
     }
 
-    pub(super) fn attribute_u32(&mut self, kind: u16, value: Option<u32>) {
+    pub(crate) fn attribute_u32(&mut self, kind: u16, value: Option<u32>) {
         if let Some(value) = value {
             self.attribute(kind, |writer| writer.u32(value));
         }
@@ -107,67 +107,67 @@ impl Writer {
 
 /// Bytes that are being read, with the name of what they are.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     what: &'static str,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8], what: &'static str) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], what: &'static str) -> Self {
         Self { bytes, what }
     }
 
-    pub(super) fn take(&mut self, count: usize) -> Read<&'a [u8]> {
+    pub(crate) fn take(&mut self, count: usize) -> Read<&'a [u8]> {
         let (taken, rest) =
             self.bytes.split_at_checked(count).ok_or(Malformed::Short(self.what))?;
         self.bytes = rest;
         Ok(taken)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
         self.take(N)?.try_into().map_err(|_| Malformed::Short(self.what))
     }
 
-    pub(super) fn skip(&mut self, count: usize) -> Read<()> {
+    pub(crate) fn skip(&mut self, count: usize) -> Read<()> {
         self.take(count).map(drop)
     }
 
-    pub(super) fn u8(&mut self) -> Read<u8> {
+    pub(crate) fn u8(&mut self) -> Read<u8> {
         Ok(u8::from_ne_bytes(self.array()?))
     }
 
-    pub(super) fn u16(&mut self) -> Read<u16> {
+    pub(crate) fn u16(&mut self) -> Read<u16> {
         Ok(u16::from_ne_bytes(self.array()?))
     }
 
-    pub(super) fn u32(&mut self) -> Read<u32> {
+    pub(crate) fn u32(&mut self) -> Read<u32> {
         Ok(u32::from_ne_bytes(self.array()?))
     }
 
-    pub(super) fn u64(&mut self) -> Read<u64> {
+    pub(crate) fn u64(&mut self) -> Read<u64> {
         Ok(u64::from_ne_bytes(self.array()?))
     }
 
-    pub(super) fn be16(&mut self) -> Read<u16> {
+    pub(crate) fn be16(&mut self) -> Read<u16> {
         Ok(u16::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn be32(&mut self) -> Read<u32> {
+    pub(crate) fn be32(&mut self) -> Read<u32> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
     /// A part of these bytes with a name of its own.
-    pub(super) fn part(&mut self, count: usize, what: &'static str) -> Read<Reader<'a>> {
+    pub(crate) fn part(&mut self, count: usize, what: &'static str) -> Read<Reader<'a>> {
         let bytes = self.take(count).map_err(|_| Malformed::Short(what))?;
         Ok(Reader::new(bytes, what))
     }
 
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// All attributes that follow, without the flags in their types.
-    pub(super) fn attributes(mut self) -> Read<Vec<(u16, Reader<'a>)>> {
+    pub(crate) fn attributes(mut self) -> Read<Vec<(u16, Reader<'a>)>> {
         let mut found = Vec::new();
         self.what = "an attribute";
         while self.bytes.len() >= NLA_HEADER_SIZE {
