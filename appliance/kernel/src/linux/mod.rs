@@ -8,6 +8,7 @@ mod commit;
 mod counters;
 mod detach_all;
 mod events;
+mod generic;
 mod host_object;
 mod ipsec;
 mod merge;

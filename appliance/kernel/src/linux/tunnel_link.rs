@@ -1,6 +1,7 @@
 //! Links of the kinds xfrm and wireguard over route netlink, and WireGuard's peers over generic netlink.
 
 use super::{
+    generic,
     netlink::{HEADER_BYTES, Netlink, Refusal},
     trial::wire::{Attributes, find, text_of, u32_of},
 };
@@ -172,10 +173,10 @@ impl crate::TunnelLinks for TunnelLinks {
         if found.is_none_or(|link| link.kind != TunnelLinkKind::Wireguard) {
             return Ok(None);
         }
-        let mut generic = Netlink::open_generic().map_err(failed)?;
-        let family = family(&mut generic).map_err(failed)?;
+        let mut socket = Netlink::open_generic().map_err(failed)?;
+        let family = generic::family(&mut socket, wireguard::FAMILY).map_err(failed)?;
         let question = wireguard::question(name);
-        let answers = match generic.bytes(family, NLM_F_DUMP, &question) {
+        let answers = match socket.bytes(family, NLM_F_DUMP, &question) {
             Ok(answers) => answers,
             Err(refusal) if refusal.errno == Errno::ENODEV => return Ok(None),
             Err(refusal) => return Err(failed(refusal)),
@@ -191,28 +192,11 @@ impl crate::TunnelLinks for TunnelLinks {
 
     fn change_wireguard(&mut self, name: &str, change: &Change) -> Result<()> {
         let failed = |refusal| refused(name, "change its peers", refusal);
-        let mut generic = Netlink::open_generic().map_err(failed)?;
-        let family = family(&mut generic).map_err(failed)?;
+        let mut socket = Netlink::open_generic().map_err(failed)?;
+        let family = generic::family(&mut socket, wireguard::FAMILY).map_err(failed)?;
         for request in wireguard::requests(name, change) {
-            generic.bytes(family, NLM_F_ACK, &request).map_err(failed)?;
+            socket.bytes(family, NLM_F_ACK, &request).map_err(failed)?;
         }
         Ok(())
     }
-}
-
-/// The number of the family `wireguard`, which the kernel gives out anew at each start.
-fn family(generic: &mut Netlink) -> Asked<u16> {
-    /// `GENL_ID_CTRL`, `CTRL_CMD_GETFAMILY`, `CTRL_ATTR_*` of `include/uapi/linux/genetlink.h`.
-    const CONTROL: u16 = 16;
-    const GET_FAMILY: u8 = 3;
-    const FAMILY_ID: u16 = 1;
-    const FAMILY_NAME: u16 = 2;
-    const GENERIC_HEADER: usize = 4;
-    let mut request = vec![GET_FAMILY, 1, 0, 0];
-    request.extend(Attributes::default().with_text(FAMILY_NAME, wireguard::FAMILY).bytes());
-    let answers = generic.bytes(CONTROL, NLM_F_ACK, &request)?;
-    let attributes = answers.first().and_then(|answer| answer.get(HEADER_BYTES + GENERIC_HEADER..));
-    let id = attributes.and_then(|attributes| find(attributes, FAMILY_ID)?.get(..2));
-    let id = id.and_then(|id| id.try_into().ok()).ok_or(Errno::EBADMSG)?;
-    Ok(u16::from_ne_bytes(id))
 }

@@ -3,9 +3,9 @@
 use sluice_kernel::linux::Ipsec;
 use sluice_kernel::xfrm::{Direction, Filter, Offload, OffloadKind, State, Suite};
 use sluice_kernel::{Ipsec as _, place_state};
-use sluice_vm_tests::{Nic, command, in_guest};
+use sluice_vm_tests::{Nic, command, expectations, in_guest};
 
-use crate::state;
+use crate::{hexadecimal, key, state};
 
 /// How many states the card has room for.
 const ROOM: u32 = 33;
@@ -83,12 +83,28 @@ fn a_link_that_takes_offload_silently_is_found_out() {
     assert!(!installed.is_as_requested());
 }
 
-/// A card of this kind cannot be told to leave states alone: what a switched-off card does is seen on real ones only.
+/// The kernel would give the state to the card all the same, and show it as offloaded.
 #[test]
-fn the_switch_for_offload_is_fixed() {
+fn a_card_whose_offload_is_switched_off_gets_nothing() {
     let Some(mut bench) = Bench::new() else { return };
-    command("ethtool -K card0 esp-hw-offload off").refused("Could not change any device features");
+    let switched = command("ethtool -K card0 esp-hw-offload off");
+    if !expectations().esp_offload_has_switch {
+        switched.refused("Could not change any device features");
+        return;
+    }
+    let _ = switched.ok();
+    let key = hexadecimal(&key(Suite::AesGcm128));
+    let theirs = format!(
+        "ip xfrm state add src 192.0.2.2 dst 192.0.2.1 proto esp spi 0x100 reqid 1 mode tunnel \
+         aead rfc4106(gcm(aes)) 0x{key} 128 offload dev card0 dir in"
+    );
+    let _ = command(&theirs).ok();
+    assert_eq!(bench.held(), 1, "the kernel does not ask the switch");
     let wanted = bench.wanted(0x101, Suite::AesGcm128, OffloadKind::Crypto);
+    let placed = place_state(&mut bench.ipsec, &wanted).unwrap();
+    assert_eq!((placed.installed.actual, bench.held()), (None, 1));
+    assert!(placed.fallbacks[0].why.contains("switched off"), "{placed:?}");
+    let _ = command("ethtool -K card0 esp-hw-offload on").ok();
+    let wanted = bench.wanted(0x102, Suite::AesGcm128, OffloadKind::Crypto);
     assert!(bench.ipsec.add_state(&wanted).unwrap().is_as_requested());
-    assert_eq!(bench.held(), 1);
 }

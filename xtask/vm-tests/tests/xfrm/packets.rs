@@ -1,7 +1,11 @@
 //! Packets between two network namespaces, encrypted with what Sluice installed.
 
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, socket,
+};
 use sluice_kernel::linux::Ipsec;
 use sluice_kernel::xfrm::{
     Action, Addresses, DefaultAction, Defaults, Direction, Policy, PolicyDirection, Replay,
@@ -58,7 +62,26 @@ impl Pair {
     /// Three echoes from the left inner address to the right one.
     fn ping(&self) -> Said {
         let target = std::net::Ipv4Addr::from(INNER[1]);
-        within(&self.0[0], || command(&format!("busybox ping -c 3 -i 0.2 -W 2 {target}"))).unwrap()
+        within(&self.0[0], || command(&format!("busybox ping -c 3 -i 0.2 -W 2 -p a5 {target}")))
+            .unwrap()
+    }
+
+    /// What a side sends while `act` runs, as it is on the wire. What arrives is not looked at: there the kernel shows what it
+    /// decrypted too.
+    fn sent(&self, side: usize, act: impl FnOnce()) -> Vec<Vec<u8>> {
+        const OUTGOING: u8 = 4;
+        let (family, flags) = (AddressFamily::Packet, SockFlag::SOCK_NONBLOCK);
+        let open = || socket(family, SockType::Raw, flags, SockProtocol::EthAll).unwrap();
+        let tap = within(&self.0[side], open).unwrap();
+        act();
+        let mut frames = Vec::new();
+        let mut frame = [0; 2048];
+        while let Ok((length, Some(from))) = recvfrom::<LinkAddr>(tap.as_raw_fd(), &mut frame) {
+            if from.pkttype() == OUTGOING {
+                frames.push(frame[..length].to_vec());
+            }
+        }
+        frames
     }
 
     /// The kernel's counters of errors that are not zero.
@@ -145,6 +168,47 @@ fn packets_pass_encrypted_with_every_suite_and_without_states_not_at_all() {
     }
     // The policies are still there, and nothing leaves without them.
     assert!(pair.ping().text.contains("100% packet loss"));
+}
+
+/// The protocol of a frame's IPv4 packet.
+fn protocol(frame: &[u8]) -> Option<u8> {
+    (frame.get(12..14) == Some(&[8, 0])).then(|| frame.get(23).copied()).flatten()
+}
+
+/// Whether an inner address or what the echoes carry is anywhere in an IPv4 packet. (ARP asks with an inner address before
+/// anything is encrypted, which tells nothing of a packet.)
+fn is_plain(frame: &[u8]) -> bool {
+    let has = |part: &[u8]| frame.windows(part.len()).any(|window| window == part);
+    protocol(frame).is_some() && (INNER.iter().any(|address| has(address)) || has(&[0xa5; 8]))
+}
+
+#[test]
+fn the_wire_shows_no_inner_packet() {
+    if !in_guest() {
+        return;
+    }
+    let pair = Pair::new();
+    let plain = pair.sent(0, || drop(pair.ping()));
+    assert_eq!(plain.iter().filter(|frame| is_plain(frame)).count(), 3, "it would be seen");
+    for suite in Suite::ALL {
+        install(&pair, |state, _| state, suite);
+        for side in 0..2 {
+            let frames = pair.sent(side, || assert!(has_passed(&pair.ping())));
+            let esp = frames.iter().filter(|frame| protocol(frame) == Some(50)).count();
+            assert_eq!(esp, 3, "{suite:?}: {frames:02x?}");
+            assert!(!frames.iter().any(|frame| is_plain(frame)), "{suite:?}: {frames:02x?}");
+        }
+        for side in 0..2 {
+            pair.on(side, |ipsec| {
+                for from in 0..2 {
+                    assert!(ipsec.delete_state(&between(from, suite).id()).unwrap());
+                }
+            });
+        }
+        // Without states nothing leaves, and not in the clear either.
+        let frames = pair.sent(0, || assert!(!has_passed(&pair.ping())));
+        assert!(!frames.iter().any(|frame| is_plain(frame)), "{suite:?}: {frames:02x?}");
+    }
 }
 
 #[test]

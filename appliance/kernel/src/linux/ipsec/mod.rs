@@ -1,6 +1,7 @@
 //! IPsec over netlink, of the network namespace of the thread that opened it.
 
 mod driver;
+mod switch;
 mod tell;
 
 use super::netlink::{HEADER_BYTES, Netlink, Refusal};
@@ -70,6 +71,19 @@ impl Ipsec {
     }
 }
 
+/// Why a card must not get a state, whatever the kernel would say.
+fn forbidden(ifindex: u32, state: &State) -> Asked<Option<&'static str>> {
+    // Links in software have the switch too, and nothing behind it.
+    let Some(driver) = driver::of(ifindex)? else { return Ok(None) };
+    // A kernel without the family has no such switch.
+    if switch::is_off(ifindex).unwrap_or(false) {
+        const OFF: &str =
+            "esp-hw-offload of the link is switched off (`ethtool -K LINK esp-hw-offload on`)";
+        return Ok(Some(OFF));
+    }
+    Ok(kept_wrong(&driver, &state.algorithms))
+}
+
 /// A state that is not there is `ESRCH`, a policy `ENOENT`.
 fn is_absence(errno: Errno) -> bool {
     matches!(errno, Errno::ESRCH | Errno::ENOENT)
@@ -94,8 +108,7 @@ impl crate::Ipsec for Ipsec {
         let thing = IpsecThing::State(state.id());
         let failed = |refusal| refused(thing, "add it", refusal);
         if let Some(offload) = state.offload
-            && let Some(driver) = driver::of(offload.ifindex).map_err(failed)?
-            && let Some(words) = kept_wrong(&driver, &state.algorithms)
+            && let Some(words) = forbidden(offload.ifindex, state).map_err(failed)?
         {
             let text = Some(words.to_owned());
             return Err(failed(Refusal { errno: Errno::EOPNOTSUPP, text }));
