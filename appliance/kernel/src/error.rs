@@ -74,7 +74,7 @@ pub enum Error {
     )]
     IpsecReadBack {
         /// What it was about.
-        thing: IpsecThing,
+        thing: Box<IpsecThing>,
         /// What is there instead.
         found: &'static str,
         /// What became of it.

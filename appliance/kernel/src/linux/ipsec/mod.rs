@@ -127,7 +127,7 @@ impl crate::Ipsec for Ipsec {
             (_, found) => {
                 self.delete_state(&state.id())?;
                 let found = found.unwrap_or("none");
-                Err(Error::IpsecReadBack { thing, found, fate: "removed" })
+                Err(Error::IpsecReadBack { thing: Box::new(thing), found, fate: "removed" })
             }
         }
     }
@@ -178,7 +178,7 @@ impl crate::Ipsec for Ipsec {
             Some(Message::NewPolicy(shown)) => shown,
             _ => {
                 let (found, fate) = ("none", "not set");
-                return Err(Error::IpsecReadBack { thing, found, fate });
+                return Err(Error::IpsecReadBack { thing: Box::new(thing), found, fate });
             }
         };
         let same = shown.action == policy.action
@@ -187,7 +187,7 @@ impl crate::Ipsec for Ipsec {
             && shown.id() == policy.id();
         if !same {
             let (found, fate) = ("another policy", "left");
-            return Err(Error::IpsecReadBack { thing, found, fate });
+            return Err(Error::IpsecReadBack { thing: Box::new(thing), found, fate });
         }
         let actual = shown.offload;
         Ok(Installed { shown, requested: policy.offload, actual })
