@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// Count a tier that cannot run here as failed, not as skipped
     #[arg(long)]
     pub(crate) all_must_run: bool,
-    /// The tiers to run; all when none is named, `vm` then with --long only
+    /// The tiers to run; all when none is named
     #[arg(value_enum)]
     pub(crate) tiers: Vec<Tier>,
 }
@@ -107,11 +107,7 @@ fn end(total: &Summary) -> ExitCode {
 
 fn run(tier: Tier, selection: &Selection, options: &Options) -> Result<Summary> {
     if tier == Tier::Vm {
-        return Ok(if options.long || options.tiers.contains(&tier) {
-            in_guest(selection, options)
-        } else {
-            later()
-        });
+        return Ok(in_guest(selection, options));
     }
     let mut summary = Summary::default();
     libtest::begin_log(tier.name())?;
@@ -122,13 +118,6 @@ fn run(tier: Tier, selection: &Selection, options: &Options) -> Result<Summary> 
         summary.add(laboratory::run(options.long)?);
     }
     Ok(summary)
-}
-
-/// An emulated guest takes longer than all other tiers together.
-fn later() -> Summary {
-    let why = "an emulated guest takes its time: `cargo xtask vm test`, or --long".to_owned();
-    println!("skipped: {why}");
-    Summary { skipped: vec![("tier vm".to_owned(), why)], ..Summary::default() }
 }
 
 /// A machine on which no guest can be made misses these tests, aloud.

@@ -86,20 +86,30 @@ impl Nic {
         programs.into_iter().find(|program| program.id == id)
     }
 
-    /// Checks that no program is bound to the device. The kernel frees programs a moment after their last use.
+    /// Checks that no program is bound to the device.
     ///
     /// # Panics
     /// When one is left after a while.
     pub fn assert_unbound(&self) {
-        let mut left = Vec::new();
+        self.assert_bound(&[]);
+    }
+
+    /// Checks that these programs are bound to the device, and no others. A program that was taken off its hook is listed
+    /// for a moment longer: the kernel lets go of a filter after an RCU grace period (`tcf_queue_work`), and tells the
+    /// device in yet another work item that a program has no user any more (`bpf_prog_free_deferred`).
+    ///
+    /// # Panics
+    /// When others are bound after a while.
+    pub fn assert_bound(&self, expected: &[u32]) {
+        let mut found = Vec::new();
         for _ in 0..100 {
-            left = self.device.bound_programs().unwrap_or_else(|error| panic!("{error}"));
-            if left.is_empty() {
+            found = self.device.bound_programs().unwrap_or_else(|error| panic!("{error}"));
+            if found.iter().map(|program| program.id).eq(expected.iter().copied()) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("still bound to the device: {left:?}");
+        panic!("bound to the device are {found:?}, not {expected:?}");
     }
 
     /// Attaches an XDP program: `mode` is ip's `xdpoffload`, `xdpdrv` or `xdpgeneric`.
