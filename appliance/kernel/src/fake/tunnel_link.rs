@@ -123,16 +123,7 @@ fn apply(peers: &mut Vec<Peer>, change: &PeerChange) {
     }
     let known = peers.iter().position(|peer| peer.public_key == setting.public_key);
     let index = known.unwrap_or_else(|| {
-        peers.push(Peer {
-            public_key: setting.public_key,
-            has_preshared_key: false,
-            endpoint: None,
-            keepalive_seconds: 0,
-            last_handshake: None,
-            received_bytes: 0,
-            sent_bytes: 0,
-            allowed: Vec::new(),
-        });
+        peers.push(Peer::new(setting.public_key));
         peers.len() - 1
     });
     if let Some(peer) = peers.get_mut(index) {

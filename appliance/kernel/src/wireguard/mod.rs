@@ -83,6 +83,22 @@ pub struct Peer {
     pub allowed: Vec<AllowedNetwork>,
 }
 
+impl Peer {
+    /// A peer that nothing is known of but its name.
+    pub(crate) fn new(public_key: PublicKey) -> Self {
+        Self {
+            public_key,
+            has_preshared_key: false,
+            endpoint: None,
+            keepalive_seconds: 0,
+            last_handshake: None,
+            received_bytes: 0,
+            sent_bytes: 0,
+            allowed: Vec::new(),
+        }
+    }
+}
+
 /// What is to be different. What is `None` or not named stays: a peer that is added or removed costs the others no packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {

@@ -44,16 +44,7 @@ fn add(peers: &mut Vec<Peer>, peer: Peer) {
 
 fn read_peer(reader: Reader<'_>) -> Read<Peer> {
     let mut key = None;
-    let mut found = Peer {
-        public_key: PublicKey([0; KEY_BYTES]),
-        has_preshared_key: false,
-        endpoint: None,
-        keepalive_seconds: 0,
-        last_handshake: None,
-        received_bytes: 0,
-        sent_bytes: 0,
-        allowed: Vec::new(),
-    };
+    let mut found = Peer::new(PublicKey([0; KEY_BYTES]));
     for (kind, mut value) in reader.attributes()? {
         match kind {
             peer::PUBLIC_KEY => key = Some(PublicKey(value.array()?)),

@@ -156,17 +156,27 @@ impl Aead {
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.bytes(&self.name.0);
-        writer.u32(self.key.bits());
-        writer.u32(self.tag_bits);
-        writer.bytes(self.key.expose());
+        write_tagged(writer, &self.name, &self.key, self.tag_bits);
     }
 
     pub(super) fn read(mut reader: Reader<'_>) -> Read<Self> {
-        let name = Name::read(&mut reader)?;
-        let (bits, tag_bits) = (reader.u32()?, reader.u32()?);
-        Ok(Self { name, key: read_key(&mut reader, bits)?, tag_bits })
+        let (name, key, tag_bits) = read_tagged(&mut reader)?;
+        Ok(Self { name, key, tag_bits })
     }
+}
+
+/// `struct xfrm_algo_aead` and `struct xfrm_algo_auth` are laid out alike.
+fn write_tagged(writer: &mut Writer, name: &Name, key: &Key, tag_bits: u32) {
+    writer.bytes(&name.0);
+    writer.u32(key.bits());
+    writer.u32(tag_bits);
+    writer.bytes(key.expose());
+}
+
+fn read_tagged(reader: &mut Reader<'_>) -> Read<(Name, Key, u32)> {
+    let name = Name::read(reader)?;
+    let (bits, tag_bits) = (reader.u32()?, reader.u32()?);
+    Ok((name, read_key(reader, bits)?, tag_bits))
 }
 
 /// `struct xfrm_algo_auth`.
@@ -189,16 +199,12 @@ impl Authentication {
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.bytes(&self.name.0);
-        writer.u32(self.key.bits());
-        writer.u32(self.tag_bits);
-        writer.bytes(self.key.expose());
+        write_tagged(writer, &self.name, &self.key, self.tag_bits);
     }
 
     pub(super) fn read(mut reader: Reader<'_>) -> Read<Self> {
-        let name = Name::read(&mut reader)?;
-        let (bits, tag_bits) = (reader.u32()?, reader.u32()?);
-        Ok(Self { name, key: read_key(&mut reader, bits)?, tag_bits })
+        let (name, key, tag_bits) = read_tagged(&mut reader)?;
+        Ok(Self { name, key, tag_bits })
     }
 
     /// `XFRMA_ALG_AUTH`, which old kernels give alone, has no length of the tag: 0 stands for the algorithm's own.
