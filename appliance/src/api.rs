@@ -2,12 +2,16 @@
 
 mod apply;
 mod auth;
+mod backup;
+mod candidate;
 mod collections;
+mod confirmation;
 mod error;
 mod events;
 mod metrics;
 mod openapi;
 mod probes;
+mod revisions;
 mod server;
 mod session;
 mod state;
@@ -67,6 +71,10 @@ pub fn router(engine: Handle, events: Arc<EventLog>) -> Router {
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(collections::routes())
+        .merge(candidate::routes())
+        .merge(revisions::routes())
+        .merge(confirmation::routes())
+        .merge(backup::routes())
         .routes(routes!(apply::apply))
         .routes(routes!(views::status))
         .routes(routes!(views::counters))
