@@ -4,10 +4,12 @@
 
 mod card;
 mod conditions;
+mod confirming;
 mod counters;
 mod editing;
 mod error;
 mod handle;
+mod history;
 mod hops;
 mod index;
 mod links;
@@ -41,12 +43,13 @@ use tracing::{debug, error};
 use crate::api::stopped;
 use crate::event::EventLog;
 use crate::health::{BackendKey, Monitor};
-use crate::store::{Desired, Directory, SnapshotFile};
+use crate::store::{Candidates, Desired, Directory, Store};
 use crate::wire::Readiness;
 
 pub use crate::trace::TraceError;
 pub use card::{CardProber, CardSetup, PlacementCounters, Unprobed};
 use conditions::Conditions;
+use confirming::Waiting;
 pub use error::{ChangeError, EngineGone};
 use handle::Command;
 pub use handle::Handle;
@@ -68,8 +71,15 @@ pub struct Engine {
     network: Box<dyn Network>,
     planning: Planning,
     desired: Desired,
-    file: SnapshotFile,
+    store: Store,
+    candidates: Candidates,
+    /// The commit that waits to be confirmed.
+    waiting: Option<Waiting>,
     directory: Directory,
+    /// What the directory said when that last took effect. It takes effect again when it says something else.
+    directory_said: Option<String>,
+    /// The directory changed while a commit waits to be confirmed: it is read afterwards.
+    directory_waits: bool,
     directory_problems: Vec<Problem>,
     monitor: Monitor,
     hops: Hops,

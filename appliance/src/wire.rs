@@ -37,3 +37,7 @@ pub use trace::{
 
 /// The media type of [`ProblemDetails`] (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The header by which the command tells in which session it was started: client address, client port, address, port of
+/// this machine, as secure shell writes them into `SSH_CONNECTION`. It is believed on the Unix socket only.
+pub const SESSION_HEADER: &str = "sluice-session";

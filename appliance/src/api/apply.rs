@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sluice_model::parse;
 use utoipa::IntoParams;
 
-use super::state::{By, Params, Text};
+use super::state::{Asking, Params, Text};
 use super::{Api, ApiError};
 use crate::engine::ChangeError;
 use crate::store::{Change, Order, Refusal};
@@ -47,7 +47,7 @@ pub(super) struct ApplyParams {
 )]
 pub(super) async fn apply(
     State(api): State<Api>,
-    By(caller): By,
+    asking: Asking,
     Params(params): Params<ApplyParams>,
     Text(text): Text,
 ) -> Result<Json<Applied>, ApiError> {
@@ -59,7 +59,7 @@ pub(super) async fn apply(
         accept_warnings: params.accept_warnings,
         dry_run: params.dry_run,
         to_candidate: params.candidate,
-        ..Order::by(&caller, Change::Apply(parsed))
+        ..asking.order(Change::Apply(parsed))
     };
     Ok(Json(api.engine.submit(order).await?))
 }

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::confirmation::committed;
-use super::state::{By, Params, Text, json};
+use super::state::{Asking, By, Params, Text, json};
 use super::{Api, ApiError};
 use crate::engine::ChangeError;
 use crate::store::{Change, Order, Refusal};
@@ -80,7 +80,7 @@ pub(super) async fn export(
 )]
 pub(super) async fn import(
     State(api): State<Api>,
-    By(caller): By,
+    asking: Asking,
     Params(params): Params<ImportParams>,
     Text(text): Text,
 ) -> Result<Response, ApiError> {
@@ -94,7 +94,7 @@ pub(super) async fn import(
         accept_warnings: params.accept_warnings,
         dry_run: params.dry_run,
         to_candidate: params.candidate,
-        ..Order::by(&caller, change)
+        ..asking.order(change)
     };
     Ok(committed(api.engine.submit(order).await?))
 }
@@ -107,7 +107,7 @@ pub(super) async fn import(
 )]
 pub(super) async fn backup(State(api): State<Api>, Text(text): Text) -> Result<Response, ApiError> {
     let request: BackupRequest = json(&text, "how to seal the backup")?;
-    let contents = api.engine.read(|engine| engine.backup_contents()).await??;
+    let contents = api.engine.read(|engine| engine.backup_contents()).await?;
     let backup = sealed(move || contents.seal(&request.passphrase)).await?;
     let name = format!("attachment; filename=\"sluice-{}.backup\"", backup.revision);
     Ok(([(header::CONTENT_DISPOSITION, name)], Json(backup)).into_response())
@@ -126,7 +126,7 @@ pub(super) async fn backup(State(api): State<Api>, Text(text): Text) -> Result<R
 )]
 pub(super) async fn restore(
     State(api): State<Api>,
-    By(caller): By,
+    asking: Asking,
     Text(text): Text,
 ) -> Result<Response, ApiError> {
     let RestoreRequest { backup, passphrase, dry_run, confirm_seconds, accept_warnings } =
@@ -138,7 +138,7 @@ pub(super) async fn restore(
         confirm_seconds,
         accept_warnings,
         dry_run,
-        ..Order::by(&caller, Change::Restore(Box::new(contents)))
+        ..asking.order(Change::Restore(Box::new(contents)))
     };
     Ok(committed(api.engine.submit(order).await?))
 }

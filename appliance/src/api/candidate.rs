@@ -7,8 +7,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::confirmation::committed;
-use super::state::{By, Text, json};
+use super::state::{Asking, By, Text, json};
 use super::{Api, ApiError};
+use crate::engine::Engine;
 use crate::store::{Change, Order};
 use crate::wire::{
     Applied, Candidate, CandidateDiff, CandidateList, CommitRequest, Plan, ProblemDetails,
@@ -34,21 +35,25 @@ pub(super) async fn discard(
 }
 
 /// What a commit of the caller's candidate would change.
-#[utoipa::path(get, path = "/v1/candidate/diff", operation_id = "diffCandidate", tag = "configuration", responses((status = 200, body = CandidateDiff)))]
+#[utoipa::path(get, path = "/v1/candidate/diff", operation_id = "diffCandidate", tag = "configuration", responses((status = 200, body = CandidateDiff), (status = 409, body = ProblemDetails, description = "An object belongs to a file by now")))]
 pub(super) async fn diff(
     State(api): State<Api>,
-    By(caller): By,
+    asking: Asking,
 ) -> Result<Json<CandidateDiff>, ApiError> {
-    Ok(Json(api.engine.read(move |engine| engine.candidate_diff(&caller)).await?))
+    let Asking { caller, session } = asking;
+    let diff = move |engine: &mut Engine| engine.candidate_diff(&caller.name, session);
+    Ok(Json(api.engine.read(diff).await??))
 }
 
 /// Whether the caller's candidate could be committed, and everything that speaks against it.
 #[utoipa::path(post, path = "/v1/candidate/validate", operation_id = "validateCandidate", tag = "configuration", responses((status = 200, body = Validation)))]
 pub(super) async fn validate(
     State(api): State<Api>,
-    By(caller): By,
+    asking: Asking,
 ) -> Result<Json<Validation>, ApiError> {
-    Ok(Json(api.engine.read(move |engine| engine.validate_candidate(&caller)).await?))
+    let Asking { caller, session } = asking;
+    let validate = move |engine: &mut Engine| engine.validate_candidate(&caller.name, session);
+    Ok(Json(api.engine.read(validate).await?))
 }
 
 /// Where everything would run if the caller's candidate were committed.
@@ -60,8 +65,8 @@ pub(super) async fn validate(
         (status = 422, body = ProblemDetails, description = "Not valid"),
     )
 )]
-pub(super) async fn plan(State(api): State<Api>, By(caller): By) -> Result<Json<Plan>, ApiError> {
-    let order = Order { dry_run: true, ..Order::by(&caller, Change::Candidate) };
+pub(super) async fn plan(State(api): State<Api>, asking: Asking) -> Result<Json<Plan>, ApiError> {
+    let order = Order { dry_run: true, ..asking.order(Change::Candidate) };
     Ok(Json(api.engine.submit(order).await?.plan.unwrap_or_default()))
 }
 
@@ -77,7 +82,7 @@ pub(super) async fn plan(State(api): State<Api>, By(caller): By) -> Result<Json<
 )]
 pub(super) async fn commit(
     State(api): State<Api>,
-    By(caller): By,
+    asking: Asking,
     Text(text): Text,
 ) -> Result<Response, ApiError> {
     let request: CommitRequest = json(&text, "how to commit")?;
@@ -85,7 +90,7 @@ pub(super) async fn commit(
         message: request.message,
         confirm_seconds: request.confirm_seconds,
         accept_warnings: request.accept_warnings,
-        ..Order::by(&caller, Change::Candidate)
+        ..asking.order(Change::Candidate)
     };
     Ok(committed(api.engine.submit(order).await?))
 }

@@ -9,9 +9,8 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::state::{By, NameInPath, Params, Text};
+use super::state::{Asking, NameInPath, Params, Text};
 use super::{Api, ApiError};
-use crate::access::Caller;
 use crate::engine::ChangeError;
 use crate::store::{Change, Order, Refusal};
 use crate::wire::{self, Applied, ProblemDetails};
@@ -69,26 +68,26 @@ struct DeleteParams {
 
 /// A change with what the parameters of all its requests say. The three kinds of parameters have these fields in common.
 macro_rules! order {
-    ($caller:ident, $params:ident, $change:ident) => {
+    ($asking:ident, $params:ident, $change:ident) => {
         Order {
             accept_warnings: $params.accept_warnings,
             dry_run: $params.dry_run,
             to_candidate: $params.candidate,
-            ..Order::by($caller, $change)
+            ..$asking.order($change)
         }
     };
 }
 
 async fn put(
     api: &Api,
-    caller: &Caller,
+    asking: &Asking,
     id: ObjectId,
     params: &WriteParams,
     text: &str,
 ) -> Result<Json<Applied>, ApiError> {
     let parsed = one(parse("request", text), &id)?;
     let change = Change::Put { id, parsed: Box::new(parsed), force: params.force };
-    Ok(Json(api.engine.submit(order!(caller, params, change)).await?))
+    Ok(Json(api.engine.submit(order!(asking, params, change)).await?))
 }
 
 /// The one object of a body.
@@ -108,7 +107,7 @@ fn one(
 
 async fn patch(
     api: &Api,
-    caller: &Caller,
+    asking: &Asking,
     id: ObjectId,
     params: &PatchParams,
     text: &str,
@@ -117,17 +116,17 @@ async fn patch(
         ApiError::Request(format!("the body is not a JSON merge patch (RFC 7396): {error}"))
     })?;
     let change = Change::Patch { id, patch };
-    Ok(Json(api.engine.submit(order!(caller, params, change)).await?))
+    Ok(Json(api.engine.submit(order!(asking, params, change)).await?))
 }
 
 async fn delete(
     api: &Api,
-    caller: &Caller,
+    asking: &Asking,
     id: ObjectId,
     params: DeleteParams,
 ) -> Result<Json<Applied>, ApiError> {
     let change = Change::Delete { id, version: params.resource_version };
-    Ok(Json(api.engine.submit(order!(caller, params, change)).await?))
+    Ok(Json(api.engine.submit(order!(asking, params, change)).await?))
 }
 
 /// The five operations of one kind. A macro, because the description of each operation names its types and its path.
@@ -180,12 +179,12 @@ macro_rules! collection {
             )]
             pub(super) async fn put(
                 State(api): State<Api>,
-                By(caller): By,
+                asking: Asking,
                 NameInPath(name): NameInPath,
                 Params(params): Params<WriteParams>,
                 Text(text): Text,
             ) -> Result<Json<Applied>, ApiError> {
-                super::put(&api, &caller, id(name), &params, &text).await
+                super::put(&api, &asking, id(name), &params, &text).await
             }
 
             /// Changes parts of it by a JSON merge patch (RFC 7396).
@@ -202,12 +201,12 @@ macro_rules! collection {
             )]
             pub(super) async fn patch(
                 State(api): State<Api>,
-                By(caller): By,
+                asking: Asking,
                 NameInPath(name): NameInPath,
                 Params(params): Params<PatchParams>,
                 Text(text): Text,
             ) -> Result<Json<Applied>, ApiError> {
-                super::patch(&api, &caller, id(name), &params, &text).await
+                super::patch(&api, &asking, id(name), &params, &text).await
             }
 
             /// Removes it.
@@ -223,11 +222,11 @@ macro_rules! collection {
             )]
             pub(super) async fn delete(
                 State(api): State<Api>,
-                By(caller): By,
+                asking: Asking,
                 NameInPath(name): NameInPath,
                 Params(params): Params<DeleteParams>,
             ) -> Result<Json<Applied>, ApiError> {
-                super::delete(&api, &caller, id(name), params).await
+                super::delete(&api, &asking, id(name), params).await
             }
 
             pub(super) fn routes() -> OpenApiRouter<Api> {

@@ -7,9 +7,10 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::state::By;
+use super::state::{Asking, By};
 use super::{Api, ApiError};
-use crate::store::{Change, Order};
+use crate::engine::Engine;
+use crate::store::{Author, Change, Order};
 use crate::wire::{Applied, Confirmation, ProblemDetails, Revision};
 
 /// The commit that waits to be confirmed, if one does.
@@ -27,8 +28,9 @@ pub(super) async fn get(State(api): State<Api>) -> Result<Json<Confirmation>, Ap
     )
 )]
 pub(super) async fn confirm(State(api): State<Api>, By(caller): By) -> Response {
-    let connection = caller.connection;
-    let confirmed = api.engine.read(move |engine| engine.confirm(Some(connection))).await;
+    let confirm =
+        move |engine: &mut Engine| engine.confirm(&Author::from(&caller), Some(caller.connection));
+    let confirmed = api.engine.read(confirm).await;
     match confirmed.map_err(ApiError::from).and_then(|done| Ok(done?)) {
         Ok(revision) => Json(revision).into_response(),
         // A browser keeps its connections; without this one, the next try comes over another.
@@ -43,9 +45,11 @@ pub(super) async fn confirm(State(api): State<Api>, By(caller): By) -> Response 
 )]
 pub(super) async fn return_now(
     State(api): State<Api>,
-    By(caller): By,
+    asking: Asking,
 ) -> Result<Json<Applied>, ApiError> {
-    Ok(Json(api.engine.submit(Order::by(&caller, Change::Return)).await?))
+    let message = Some(format!("{} did not want to wait", asking.caller.name));
+    let order = Order { message, ..asking.order(Change::Return) };
+    Ok(Json(api.engine.submit(order).await?))
 }
 
 /// The answer to a commit. One that waits to be confirmed ends its connection, so that a browser makes a new one.

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::confirmation::committed;
-use super::state::{By, NumberInPath, Params, Text, json};
+use super::state::{Asking, NumberInPath, Params, Text, json};
 use super::{Api, ApiError};
 use crate::store::{Change, Order};
 use crate::wire::{Applied, CommitRequest, ProblemDetails, RevisionDetail, RevisionList};
@@ -79,7 +79,7 @@ pub(super) async fn get(
 )]
 pub(super) async fn rollback(
     State(api): State<Api>,
-    By(caller): By,
+    asking: Asking,
     NumberInPath(revision): NumberInPath,
     Params(params): Params<RollbackParams>,
     Text(text): Text,
@@ -90,7 +90,7 @@ pub(super) async fn rollback(
         confirm_seconds: request.confirm_seconds,
         accept_warnings: request.accept_warnings,
         dry_run: params.dry_run,
-        ..Order::by(&caller, Change::Rollback { to: revision })
+        ..asking.order(Change::Rollback { to: revision })
     };
     Ok(committed(api.engine.submit(order).await?))
 }

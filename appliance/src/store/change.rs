@@ -73,6 +73,18 @@ impl Change {
         }
     }
 
+    /// Whether it can be put into a candidate.
+    pub const fn is_for_candidates(&self) -> bool {
+        matches!(
+            self,
+            Self::Apply(_)
+                | Self::Put { .. }
+                | Self::Patch { .. }
+                | Self::Delete { .. }
+                | Self::Replace { .. }
+        )
+    }
+
     /// Whether somebody waits for an answer, who can do without what is impossible. Files stay where they are and are
     /// tried again; and the way back must not fail because of a link that is gone meanwhile.
     pub const fn is_demanding(&self) -> bool {

@@ -1,6 +1,7 @@
 //! A change together with who wants it, and how.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 use crate::access::{Caller, Connection, Ends};
 
@@ -37,6 +38,21 @@ pub struct SessionEnds {
     pub local: SocketAddr,
 }
 
+/// Reads what secure shell writes into `SSH_CONNECTION`: address and port of the client, address and port of this machine.
+impl FromStr for SessionEnds {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let words: Vec<_> = text.split_whitespace().collect();
+        let [peer, peer_port, local, local_port] = words[..] else { return Err(()) };
+        let end = |address: &str, port: &str| {
+            let address: IpAddr = address.parse().map_err(|_| ())?;
+            Ok(SocketAddr::new(address.to_canonical(), port.parse().map_err(|_| ())?))
+        };
+        Ok(Self { peer: end(peer, peer_port)?, local: end(local, local_port)? })
+    }
+}
+
 impl From<Ends> for SessionEnds {
     fn from(ends: Ends) -> Self {
         Self { peer: ends.peer, local: ends.local }
@@ -64,6 +80,8 @@ pub struct Order {
     pub connection: Option<Connection>,
     /// The session that should not be cut off.
     pub session: Option<SessionEnds>,
+    /// What the configuration directory says as a whole, if the change is what it says.
+    pub directory: Option<String>,
 }
 
 impl Order {
@@ -79,6 +97,7 @@ impl Order {
             to_candidate: false,
             connection: None,
             session: None,
+            directory: None,
         }
     }
 
