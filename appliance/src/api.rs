@@ -2,13 +2,18 @@
 
 mod apply;
 mod auth;
+mod backup;
+mod candidate;
 mod collections;
+mod confirmation;
 mod error;
 mod events;
 mod metrics;
 mod openapi;
 mod probes;
+mod revisions;
 mod server;
+mod session;
 mod state;
 mod views;
 
@@ -66,12 +71,17 @@ pub fn router(engine: Handle, events: Arc<EventLog>) -> Router {
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(collections::routes())
+        .merge(candidate::routes())
+        .merge(revisions::routes())
+        .merge(confirmation::routes())
+        .merge(backup::routes())
         .routes(routes!(apply::apply))
         .routes(routes!(views::status))
         .routes(routes!(views::counters))
         .routes(routes!(views::plan, views::suppose))
         .routes(routes!(views::trace))
         .routes(routes!(views::version))
+        .routes(routes!(session::session))
         .routes(routes!(events::events))
         .routes(routes!(metrics::metrics))
         .routes(routes!(probes::healthz))

@@ -4,9 +4,12 @@
 
 mod card;
 mod conditions;
+mod confirming;
 mod counters;
+mod editing;
 mod error;
 mod handle;
+mod history;
 mod hops;
 mod index;
 mod links;
@@ -40,12 +43,13 @@ use tracing::{debug, error};
 use crate::api::stopped;
 use crate::event::EventLog;
 use crate::health::{BackendKey, Monitor};
-use crate::store::{Desired, Directory, SnapshotFile};
+use crate::store::{Candidates, Desired, Directory, Store};
 use crate::wire::Readiness;
 
 pub use crate::trace::TraceError;
 pub use card::{CardProber, CardSetup, PlacementCounters, Unprobed};
 use conditions::Conditions;
+use confirming::Waiting;
 pub use error::{ChangeError, EngineGone};
 use handle::Command;
 pub use handle::Handle;
@@ -67,8 +71,15 @@ pub struct Engine {
     network: Box<dyn Network>,
     planning: Planning,
     desired: Desired,
-    file: SnapshotFile,
+    store: Store,
+    candidates: Candidates,
+    /// The commit that waits to be confirmed.
+    waiting: Option<Waiting>,
     directory: Directory,
+    /// What the directory said when that last took effect. It takes effect again when it says something else.
+    directory_said: Option<String>,
+    /// The directory changed while a commit waits to be confirmed: it is read afterwards.
+    directory_waits: bool,
     directory_problems: Vec<Problem>,
     monitor: Monitor,
     hops: Hops,
@@ -135,8 +146,8 @@ impl Engine {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Read(read) => read(self),
-            Command::Change { change, dry_run, reply } => {
-                let result = self.change(*change, dry_run).await;
+            Command::Change { order, reply } => {
+                let result = self.change(*order).await;
                 // Who asked may be gone; the change is made in any case.
                 let _ = reply.send(result);
             }

@@ -3,16 +3,31 @@
 //! A change is proposed against what is desired now ([`Desired::propose`]), and only what was validated, planned and
 //! programmed becomes the new desired state. Nothing in between changes anything.
 
+mod backup;
+mod candidate;
 mod change;
+mod cut_off;
+mod database;
 mod desired;
 mod directory;
+mod error;
+mod history;
+mod migration;
+mod order;
+mod record;
 mod refusal;
-mod snapshot;
+mod revision;
 mod watch;
 
+pub use backup::{BackupError, Contents, SourcedObject};
+pub use candidate::{Candidate, Candidates};
 pub use change::Change;
+pub use cut_off::cut_off;
+pub use database::{Pended, Pending, Prepared, Since, Snapshot, Store, Write};
 pub use desired::{Desired, Proposal};
 pub use directory::Directory;
+pub use error::StoreError;
+pub use order::{Author, Order, SessionEnds};
 pub use refusal::Refusal;
-pub use snapshot::{Prepared, Since, Snapshot, SnapshotError, SnapshotFile};
+pub(crate) use revision::new_revision;
 pub use watch::watch;

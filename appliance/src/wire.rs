@@ -1,14 +1,24 @@
 //! What the API says and the command reads: the JSON forms of everything that is not a configuration object itself.
 
+mod access;
 mod applied;
+mod backup;
+mod candidate;
 mod counters;
 mod objects;
 mod plan;
 mod problem;
+mod revision;
 mod status;
 mod trace;
 
+pub use access::Session;
 pub use applied::Applied;
+pub use backup::{Backup, BackupRequest, KeyDerivation, Passphrase, RestoreRequest};
+pub use candidate::{
+    Candidate, CandidateDiff, CandidateEdit, CandidateList, CommitRequest, Conflict, EditAction,
+    Validation, Warning, WarningKind,
+};
 pub use counters::{
     BackendCounters, Counters, PlacementTraffic, ReasonCount, ServiceCounters, TopPrefixCount,
     Traffic,
@@ -16,6 +26,10 @@ pub use counters::{
 pub use objects::{Gateway, GatewayList, Origin, Prefilter, PrefilterList, Service, ServiceList};
 pub use plan::{CardView, LinkPlan, Plan, Supposition, TableSize};
 pub use problem::{ProblemDetails, ProblemItem};
+pub use revision::{
+    Confirmation, ConfirmationState, PendingCommit, Revision, RevisionDetail, RevisionList,
+    RevisionOrigin,
+};
 pub use status::{DirectoryStatus, Readiness, Status, Totals, Version};
 pub use trace::{
     TcpFlag, TraceAnswer, TraceBackend, TraceClass, TracePrefix, TraceProtocol, TraceRequest,
@@ -23,3 +37,7 @@ pub use trace::{
 
 /// The media type of [`ProblemDetails`] (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The header by which the command tells in which session it was started: client address, client port, address, port of
+/// this machine, as secure shell writes them into `SSH_CONNECTION`. It is believed on the Unix socket only.
+pub const SESSION_HEADER: &str = "sluice-session";

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use sluice_appliance::store::{Change, Desired, Directory, Refusal, Snapshot, SnapshotFile, watch};
+use sluice_appliance::store::{Change, Desired, Directory, Refusal, Snapshot, Store, watch};
 use sluice_model::{Kind, Name, ObjectId, Parsed, parse};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -211,54 +211,75 @@ fn broken_files_are_all_told_and_none_is_used() {
 }
 
 #[test]
-fn snapshot_comes_back_as_it_was() {
+fn migration_takes_over_the_file_of_older_versions() {
     let directory = tempfile::tempdir().unwrap();
-    let file = SnapshotFile::open(directory.path().join("state")).unwrap();
-    assert_eq!(file.load().unwrap().desired.revision, 0);
-    let desired = apply(&base(), &service("a", "192.0.2.1", 1)).unwrap();
-    let newer = apply(&desired, &service("a", "192.0.2.1", 2)).unwrap();
-
-    file.prepare(&Snapshot { desired: desired.clone(), ..Snapshot::default() })
-        .unwrap()
-        .commit()
-        .unwrap();
-    // Prepared but not committed, as after a crash: the one before holds.
-    let prepared =
-        file.prepare(&Snapshot { desired: newer.clone(), ..Snapshot::default() }).unwrap();
-    let loaded = file.load().unwrap().desired;
-    assert_eq!((loaded.revision, versions(&loaded)), (2, versions(&desired)));
-    assert!(desired.objects.diff(&loaded.objects).is_empty());
-    prepared.commit().unwrap();
-    let loaded = file.load().unwrap().desired;
-    assert_eq!((loaded.revision, versions(&loaded)), (3, versions(&newer)));
+    let file = directory.path().join("desired.json");
+    let object = |name: &str| {
+        json!({"apiVersion": "sluice.dev/v1", "kind": "Prefilter",
+               "metadata": {"name": name, "resourceVersion": "7"}, "spec": {"deny": ["10.9.0.0/16"]}})
+    };
+    let old = json!({
+        "format": 1,
+        "revision": 7,
+        "objects": [
+            {"source": {"type": "api"}, "object": object("a")},
+            {"source": {"type": "file", "path": "/etc/sluice/b.yaml"}, "object": object("b")},
+        ],
+        "since": [{"service": "web", "address": "10.0.1.1", "port": 80, "since": "2026-01-02T03:04:05Z"}],
+    });
+    fs::write(&file, old.to_string()).unwrap();
+    for _ in 0..2 {
+        let store = Store::open(directory.path()).unwrap();
+        let Snapshot { desired, since, .. } = store.load().unwrap();
+        let found: Vec<_> = desired
+            .objects
+            .iter()
+            .map(|(id, entry)| (id.to_string(), entry.resource_version(), entry.source.to_string()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("Prefilter/a".to_owned(), Some("7"), "the API".to_owned()),
+                ("Prefilter/b".to_owned(), Some("7"), "/etc/sluice/b.yaml".to_owned()),
+            ]
+        );
+        assert_eq!((desired.revision, since.len()), (7, 1));
+        let history = store.revisions(u64::MAX, 10).unwrap();
+        assert_eq!((history.len(), history[0].revision, history[0].added), (1, 7, 2));
+        assert!(!file.exists() && directory.path().join("desired.json.old").exists());
+    }
 }
 
 #[test]
-fn damaged_snapshot_is_named_and_not_overwritten() {
+fn damaged_state_is_named_and_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
-    let file = SnapshotFile::open(directory.path()).unwrap();
-    fs::write(directory.path().join("desired.json"), "{\"format\": 1").unwrap();
-    let error = file.load().unwrap_err().to_string();
-    assert!(error.contains("desired.json") && error.contains("restore it"), "{error}");
-    fs::write(
-        directory.path().join("desired.json"),
-        "{\"format\": 9, \"revision\": 1, \"objects\": []}",
-    )
-    .unwrap();
-    let error = file.load().unwrap_err().to_string();
-    assert!(error.contains("its format is 9"), "{error}");
+    let old = directory.path().join("desired.json");
+    for (text, expected) in [
+        ("{\"format\": 1", "restore it"),
+        ("{\"format\": 9, \"revision\": 1, \"objects\": []}", "its format is 9"),
+    ] {
+        fs::write(&old, text).unwrap();
+        let error = Store::open(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("desired.json") && error.contains(expected), "{error}");
+        assert_eq!(fs::read_to_string(&old).unwrap(), text);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sluice.redb");
+    fs::write(&file, "something else").unwrap();
+    let error = Store::open(directory.path()).unwrap_err().to_string();
+    assert!(error.contains("sluice.redb"), "{error}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "something else");
 }
 
 #[test]
 fn state_directory_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
-    let file = SnapshotFile::open(directory.path().join("state")).unwrap();
-    file.prepare(&Snapshot::default()).unwrap().commit().unwrap();
+    let _store = Store::open(directory.path().join("state")).unwrap();
     let mode = |path: &str| {
         fs::metadata(directory.path().join(path)).unwrap().permissions().mode() & 0o777
     };
-    assert_eq!((mode("state"), mode("state/desired.json")), (0o700, 0o600));
+    assert_eq!((mode("state"), mode("state/sluice.redb")), (0o700, 0o600));
 }
 
 #[tokio::test]

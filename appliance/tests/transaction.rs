@@ -4,13 +4,13 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
+use common::disk::Disk;
 use common::{ETH0, GATEWAY, Gateway, link, service, world};
 use sluice_appliance::engine::{ChangeError, smallest_sizes};
 use sluice_appliance::event::EventKind;
-use sluice_appliance::store::{Change, Refusal};
+use sluice_appliance::store::{Change, Refusal, Store};
 use sluice_kernel::chaos::{self, Faults};
 use sluice_kernel::{Errno, ForeignProgram, XdpMode};
 use sluice_model::parse;
@@ -113,25 +113,25 @@ async fn kernel_that_fails_at_any_call_leaves_the_state_before() {
 
 #[tokio::test]
 async fn state_that_cannot_be_written_refuses_the_change() {
-    if nix::unistd::geteuid().is_root() {
-        // Root may write into a directory without permissions: take the directory away instead.
-        let gateway = Gateway::start().await;
-        gateway.apply(&web("[{address: 10.0.1.1}]")).await.unwrap();
-        let before = gateway.contents();
-        let state = gateway.directory.path().join("state");
-        let away = gateway.directory.path().join("away");
-        fs::rename(&state, &away).unwrap();
-        let error = gateway.apply(&web("[{address: 10.0.1.2}]")).await.unwrap_err();
-        assert!(matches!(error, ChangeError::State(_)), "{error}");
-        assert!(error.to_string().contains("desired.json.next"), "{error}");
-        assert_eq!(gateway.contents(), before);
-        fs::rename(&away, &state).unwrap();
-        gateway.apply(&web("[{address: 10.0.1.2}]")).await.unwrap();
-        let mode = fs::metadata(state.join("desired.json")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-    } else {
-        println!("skipped: needs root");
-    }
+    let disk = Disk::default();
+    let store = {
+        let disk = disk.clone();
+        Store::open_on(move || disk.clone()).unwrap()
+    };
+    let gateway = Gateway::start_with_store(store).await;
+    gateway.apply(&web("[{address: 10.0.1.1}]")).await.unwrap();
+    disk.fail(true);
+    let error = gateway.apply(&web("[{address: 10.0.1.2}]")).await.unwrap_err();
+    assert!(matches!(error, ChangeError::State(_)), "{error}");
+    assert!(error.to_string().contains("make room"), "{error}");
+    assert_eq!(revision(&gateway).await, 1);
+    assert_eq!(trace(&gateway, "192.0.2.10").await, "encapsulated");
+    let status = gateway.status_of("web").await;
+    assert_eq!(status.backends[0].address.to_string(), "10.0.1.1");
+    // And it goes on once there is room.
+    disk.fail(false);
+    gateway.apply(&web("[{address: 10.0.1.2}]")).await.unwrap();
+    assert_eq!(revision(&gateway).await, 2);
 }
 
 #[tokio::test]

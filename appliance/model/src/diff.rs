@@ -179,7 +179,7 @@ impl Changes {
 }
 
 /// Who an element of a list is: its name, or its address and port.
-fn identity(element: &Value) -> (Option<&str>, Option<&str>, Option<u64>) {
+pub(crate) fn identity(element: &Value) -> (Option<&str>, Option<&str>, Option<u64>) {
     (
         element.get("name").and_then(Value::as_str),
         element.get("address").and_then(Value::as_str),

@@ -8,6 +8,7 @@
 //! | [`values`] | names, ports, weights, time spans, prefixes: the words of the objects |
 //! | [`parse()`] | text to objects, with the position of every field |
 //! | [`objects`], [`diff`] | the set of objects that is the desired state, and the difference of two such sets |
+//! | [`merge`] | two changes of one object, put together field by field |
 //! | [`validate()`] | what no single field can tell: contradictions inside an object and between objects |
 //! | [`schema`] | the same for editors and other programs: JSON Schema |
 //! | [`tunnel`] | tunnels, on which nothing acts yet: fields, keys, lengths |
@@ -18,6 +19,7 @@ pub mod diff;
 pub mod gateway;
 pub mod health;
 pub mod limits;
+pub mod merge;
 pub mod object;
 pub mod objects;
 pub mod parse;

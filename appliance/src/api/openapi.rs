@@ -11,8 +11,10 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
 
 use crate::event::Event;
 use crate::wire::{
-    Applied, Counters, Gateway, GatewayList, Plan, Prefilter, PrefilterList, ProblemDetails,
-    Readiness, Service, ServiceList, Status, Supposition, TraceAnswer, TraceRequest, Version,
+    Applied, Backup, BackupRequest, Candidate, CandidateDiff, CandidateList, CommitRequest,
+    Confirmation, Counters, Gateway, GatewayList, Plan, Prefilter, PrefilterList, ProblemDetails,
+    Readiness, RestoreRequest, Revision, RevisionDetail, RevisionList, Service, ServiceList,
+    Session, Status, Supposition, TraceAnswer, TraceRequest, Validation, Version,
 };
 
 #[derive(OpenApi)]
@@ -20,7 +22,9 @@ use crate::wire::{
     info(title = "Sluice", description = "L4 load balancer and packet filter with an eBPF datapath."),
     tags(
         (name = "objects", description = "The configuration: what is wanted, with what became of it"),
+        (name = "configuration", description = "Candidates, history, confirmation, backup"),
         (name = "state", description = "What is"),
+        (name = "access", description = "Who may do what"),
         (name = "probes", description = "For supervisors and monitoring"),
     )
 )]
@@ -57,6 +61,13 @@ macro_rules! described {
 
 described!(
     Applied,
+    Backup,
+    BackupRequest,
+    Candidate,
+    CandidateDiff,
+    CandidateList,
+    CommitRequest,
+    Confirmation,
     Counters,
     Event,
     Gateway,
@@ -66,12 +77,18 @@ described!(
     PrefilterList,
     ProblemDetails,
     Readiness,
+    RestoreRequest,
+    Revision,
+    RevisionDetail,
+    RevisionList,
     Service,
     ServiceList,
+    Session,
     Status,
     Supposition,
     TraceAnswer,
     TraceRequest,
+    Validation,
     Version,
 );
 
@@ -130,9 +147,9 @@ mod tests {
             .flat_map(|path| path.as_object().unwrap().values())
             .map(|o| o["operationId"].as_str().unwrap())
             .collect();
-        assert_eq!(ids.len(), 3 * 5 + 11);
+        assert_eq!(ids.len(), 3 * 5 + 12 + 17);
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 3 * 5 + 11);
+        assert_eq!(ids.len(), 3 * 5 + 12 + 17);
     }
 }

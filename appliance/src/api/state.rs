@@ -8,6 +8,9 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::ApiError;
+use crate::access::{Caller, CallerKind};
+use crate::store::{Change, Order, SessionEnds};
+use crate::wire::SESSION_HEADER;
 
 /// A body that is text.
 pub(super) struct Text(pub(super) String);
@@ -59,5 +62,64 @@ impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
         sluice_model::Name::new(text)
             .map(Self)
             .map_err(|error| ApiError::Request(error.to_string()))
+    }
+}
+
+/// Who asks.
+pub(super) struct By(pub(super) Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().map(Self).ok_or(ApiError::Unauthorized)
+    }
+}
+
+/// The number in the path.
+pub(super) struct NumberInPath(pub(super) u64);
+
+impl<S: Send + Sync> FromRequestParts<S> for NumberInPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(number): Path<u64> = Path::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection: PathRejection| ApiError::Request(rejection.body_text()))?;
+        Ok(Self(number))
+    }
+}
+
+/// The JSON of a body; an empty one says nothing, as `{}` does.
+pub(super) fn json<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, ApiError> {
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    serde_json::from_str(text).map_err(|error| ApiError::Request(format!("{what}: {error}")))
+}
+
+/// Who asks, and the session that a change should not cut off.
+pub(super) struct Asking {
+    pub(super) caller: Caller,
+    pub(super) session: Option<SessionEnds>,
+}
+
+impl Asking {
+    /// A change that the caller wants.
+    pub(super) fn order(&self, change: Change) -> Order {
+        Order { session: self.session, ..Order::by(&self.caller, change) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asking {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let By(caller) = By::from_request_parts(parts, state).await?;
+        let told = || parts.headers.get(SESSION_HEADER)?.to_str().ok()?.parse().ok();
+        let session = match caller.kind {
+            // The command on this machine tells which session it was started in.
+            CallerKind::Socket => told(),
+            _ => caller.connection.ends.map(Into::into),
+        };
+        Ok(Self { caller, session })
     }
 }

@@ -2,7 +2,7 @@
 
 use sluice_model::{LinkName, Problem};
 
-use crate::store::{Refusal, SnapshotError};
+use crate::store::{Refusal, StoreError};
 
 /// Why a change did not take effect. Unless it says otherwise, everything is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum ChangeError {
     Card(sluice_kernel::Error),
     /// The configuration could not be written down.
     #[error("{0}")]
-    State(#[from] SnapshotError),
+    State(#[from] StoreError),
     /// The change failed, and so did going back.
     #[error("{error}; and going back failed: {undo}; it is tried again every second")]
     NotUndone {

@@ -53,6 +53,10 @@ pub(super) struct Maintenance {
 impl Engine {
     /// Every beat: slots settle, idle translated flows end, silent neighbours are asked, links are looked at.
     pub(super) async fn maintain(&mut self) {
+        self.return_if_over().await;
+        if self.directory_waits && self.waiting.is_none() {
+            self.read_directory().await;
+        }
         if self.maintenance.has_spare_hops && !self.planning.state.is_in_transition() {
             self.maintenance.has_spare_hops = false;
             let destinations = self.destinations(&self.desired.objects);

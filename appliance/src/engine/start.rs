@@ -11,6 +11,7 @@ use tracing::info;
 
 use super::card::{CardSetup, OnCards};
 use super::conditions::Conditions;
+use super::confirming::Waiting;
 use super::hops::Hops;
 use super::index::Index;
 use super::links::Links;
@@ -20,7 +21,7 @@ use super::surroundings::Dirty;
 use super::{Engine, Handle, Inputs};
 use crate::event::EventLog;
 use crate::health::{Monitor, Prober};
-use crate::store::{Directory, SnapshotError, SnapshotFile, watch as watch_directory};
+use crate::store::{Directory, Store, StoreError, watch as watch_directory};
 use crate::wire::Readiness;
 
 /// Sockets of probes at one time.
@@ -49,7 +50,7 @@ pub struct Setup {
 pub enum StartError {
     /// The state directory cannot be used.
     #[error(transparent)]
-    State(#[from] SnapshotError),
+    State(#[from] StoreError),
     /// The datapath or the network cannot be read.
     #[error(transparent)]
     Kernel(#[from] sluice_kernel::Error),
@@ -64,9 +65,21 @@ impl Engine {
         setup: Setup,
         stop: watch::Receiver<bool>,
     ) -> Result<(Handle, JoinHandle<()>), StartError> {
-        let Setup { mut datapath, network, config, state, prober, cards, log } = setup;
-        let file = SnapshotFile::open(state)?;
-        let snapshot = file.load()?;
+        let store = Store::open(&setup.state)?;
+        Self::start_with(store, setup, stop).await
+    }
+
+    /// The same with a store that is open already.
+    ///
+    /// # Errors
+    /// When state, datapath or network cannot be read. Whatever runs goes on running.
+    pub async fn start_with(
+        store: Store,
+        setup: Setup,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(Handle, JoinHandle<()>), StartError> {
+        let Setup { mut datapath, network, config, state: _, prober, cards, log } = setup;
+        let snapshot = store.load()?;
         let (readiness, ready) = watch::channel(Readiness {
             ready: false,
             reason: Some("the daemon is starting".to_owned()),
@@ -87,8 +100,12 @@ impl Engine {
             network,
             planning,
             desired: snapshot.desired,
-            file,
+            store,
+            candidates: snapshot.candidates,
+            waiting: snapshot.pending.map(Waiting::resume),
             directory,
+            directory_said: snapshot.directory,
+            directory_waits: false,
             directory_problems: Vec::new(),
             monitor,
             hops: Hops::default(),
@@ -131,6 +148,8 @@ impl Engine {
         self.set_checks(|key| known_verdict(&state, key));
         let destinations = self.destinations(&self.desired.objects);
         self.want_hops(&destinations).await;
+        // Before anything is programmed: what nobody confirmed may be what keeps everybody out.
+        self.return_if_over().await;
         self.read_directory().await;
         self.reconcile();
         info!(revision = self.revision(), ready = self.readiness.borrow().ready, "engine started");

@@ -75,6 +75,12 @@ pub enum EventKind {
     ConfigApplied,
     /// A configuration was refused; nothing changed.
     ConfigRefused,
+    /// A configuration took effect, and is undone unless it is confirmed in time.
+    ConfigPending,
+    /// A configuration that was to be confirmed was.
+    ConfigConfirmed,
+    /// A configuration that was to be confirmed was not: the one before returned.
+    ConfigReturned,
     /// The datapath runs on a link.
     LinkAttached,
     /// The datapath does not run on a link any more.
@@ -97,13 +103,16 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Drop,
         Self::Flow,
         Self::BackendUp,
         Self::BackendDown,
         Self::ConfigApplied,
         Self::ConfigRefused,
+        Self::ConfigPending,
+        Self::ConfigConfirmed,
+        Self::ConfigReturned,
         Self::LinkAttached,
         Self::LinkLost,
         Self::TamperingHealed,
@@ -124,6 +133,9 @@ impl EventKind {
             Self::BackendDown => "backend-down",
             Self::ConfigApplied => "config-applied",
             Self::ConfigRefused => "config-refused",
+            Self::ConfigPending => "config-pending",
+            Self::ConfigConfirmed => "config-confirmed",
+            Self::ConfigReturned => "config-returned",
             Self::LinkAttached => "link-attached",
             Self::LinkLost => "link-lost",
             Self::TamperingHealed => "tampering-healed",

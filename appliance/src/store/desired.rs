@@ -8,7 +8,7 @@ use sluice_model::diff::Diff;
 use sluice_model::objects::{Entry, Objects, Source};
 use sluice_model::{Object, ObjectId, Parsed, Problem, parse, validate};
 
-use super::{Change, Refusal};
+use super::{Change, Refusal, SourcedObject};
 
 /// What shall be.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +34,23 @@ impl Desired {
     /// # Errors
     /// When the change may not be, or its result would not be valid.
     pub fn propose(&self, change: Change) -> Result<Proposal, Refusal> {
+        self.becoming(self.edited(change)?)
+    }
+
+    /// What these objects would be as the next revision.
+    ///
+    /// # Errors
+    /// When they are not valid.
+    pub fn becoming(&self, objects: Objects) -> Result<Proposal, Refusal> {
+        validate(&objects).map_err(Refusal::Invalid)?;
+        Ok(self.numbered(objects))
+    }
+
+    /// The objects after a change. Whether they are valid together is not asked.
+    ///
+    /// # Errors
+    /// When the change may not be.
+    pub fn edited(&self, change: Change) -> Result<Objects, Refusal> {
         let mut objects = (*self.objects).clone();
         match change {
             Change::Apply(all) => self.apply(&mut objects, all)?,
@@ -60,9 +77,12 @@ impl Desired {
             Change::Directory(files) => {
                 objects = self.with_files(files).map_err(Refusal::Invalid)?;
             }
+            Change::Replace { objects: all, .. } => objects = self.replaced(all)?,
+            Change::Restore(contents) => objects = self.restored(contents.objects),
+            // Whose objects they are, only the history and the candidates know.
+            Change::Candidate | Change::Rollback { .. } | Change::Return => {}
         }
-        validate(&objects).map_err(Refusal::Invalid)?;
-        Ok(self.numbered(objects))
+        Ok(objects)
     }
 
     fn apply(&self, objects: &mut Objects, all: Vec<Parsed>) -> Result<(), Refusal> {
@@ -103,6 +123,47 @@ impl Desired {
             <[Parsed; 1]>::try_from(parsed).map_err(|_| Refusal::NotFound(id.clone()))?;
         same_object(id, &parsed.object)?;
         Ok(parsed)
+    }
+
+    /// These objects, and no others but those of files, of which they may only say the same.
+    fn replaced(&self, all: Vec<Parsed>) -> Result<Objects, Refusal> {
+        let given = Objects::from_parsed(
+            all.into_iter().map(|parsed| (without_version(parsed), Source::Api)),
+        )
+        .map_err(Refusal::Invalid)?;
+        let mut objects = self.of_files();
+        for (id, entry) in given.iter() {
+            if let Some(file) = objects.get(id) {
+                let mut said = (*entry.object).clone();
+                said.metadata_mut().resource_version =
+                    file.object.metadata().resource_version.clone();
+                if said != *file.object {
+                    check_owner(id, file)?;
+                }
+                continue;
+            }
+            objects.replace(entry.object.clone(), Source::Api, entry.location.clone());
+        }
+        Ok(objects)
+    }
+
+    /// These objects, and no others but those of files, which stay as the files say.
+    fn restored(&self, all: Vec<SourcedObject>) -> Objects {
+        let mut objects = self.of_files();
+        for SourcedObject { object, .. } in all {
+            if objects.get(&object.id()).is_none() {
+                objects.replace(object, Source::Api, None);
+            }
+        }
+        objects
+    }
+
+    fn of_files(&self) -> Objects {
+        let mut objects = Objects::new();
+        for (_, entry) in self.objects.iter().filter(|(_, entry)| entry.source != Source::Api) {
+            objects.replace(entry.object.clone(), entry.source.clone(), entry.location.clone());
+        }
+        objects
     }
 
     /// The objects of the API together with these of files.
@@ -155,7 +216,7 @@ fn version(entry: &Entry) -> String {
     entry.resource_version().unwrap_or_default().to_owned()
 }
 
-fn check_owner(id: &ObjectId, entry: &Entry) -> Result<(), Refusal> {
+pub(super) fn check_owner(id: &ObjectId, entry: &Entry) -> Result<(), Refusal> {
     match &entry.source {
         Source::Api => Ok(()),
         Source::File { path } => {
@@ -179,6 +240,11 @@ fn same_object(expected: &ObjectId, object: &Object) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::OtherObject { expected: expected.clone(), found: found.to_string() })
+}
+
+fn without_version(mut parsed: Parsed) -> Parsed {
+    parsed.object.metadata_mut().resource_version = None;
+    parsed
 }
 
 fn without_place(mut problems: Vec<Problem>) -> Vec<Problem> {

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where it fails")]
 
+pub mod disk;
+
 use std::collections::HashSet;
 use std::fs;
 use std::net::IpAddr;
@@ -14,7 +16,7 @@ use sluice_appliance::api::{self, Listeners, Secret};
 use sluice_appliance::engine::{CardSetup, ChangeError, Engine, Handle, Setup};
 use sluice_appliance::event::{Cursor, Event, EventKind, EventLog, Next};
 use sluice_appliance::health::{Check, Prober};
-use sluice_appliance::store::Change;
+use sluice_appliance::store::{Change, Store};
 use sluice_appliance::wire::Applied;
 use sluice_datapath::abi::{Table, TableKind};
 use sluice_kernel::fake::World;
@@ -141,6 +143,23 @@ impl Gateway {
         Self::start_with_cards(world, directory, datapath, network, None).await
     }
 
+    /// Starts on a new machine whose state is kept somewhere else.
+    pub async fn start_with_store(store: Store) -> Self {
+        let (world, directory) = (world(), Arc::new(tempfile::tempdir().unwrap()));
+        let (datapath, _) = world.open(&sluice_appliance::engine::smallest_sizes()).unwrap();
+        let network = Box::new(world.network());
+        Self::start_all(world, directory, Box::new(datapath), network, None, Some(store)).await
+    }
+
+    /// Starts on a machine whose state is in this directory.
+    pub async fn start_with_state(world: World, state: &std::path::Path) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let (datapath, _) = world.open(&sluice_appliance::engine::smallest_sizes()).unwrap();
+        let network = Box::new(world.network());
+        let store = Some(Store::open(state).unwrap());
+        Self::start_all(world, directory, Box::new(datapath), network, None, store).await
+    }
+
     /// Starts with cards.
     pub async fn start_with_cards(
         world: World,
@@ -148,6 +167,17 @@ impl Gateway {
         datapath: Box<dyn Datapath>,
         network: Box<dyn Network>,
         cards: Option<CardSetup>,
+    ) -> Self {
+        Self::start_all(world, directory, datapath, network, cards, None).await
+    }
+
+    async fn start_all(
+        world: World,
+        directory: Arc<TempDir>,
+        datapath: Box<dyn Datapath>,
+        network: Box<dyn Network>,
+        cards: Option<CardSetup>,
+        store: Option<Store>,
     ) -> Self {
         let (log, answers) = (Arc::new(EventLog::default()), Arc::new(Answers::default()));
         let setup = Setup {
@@ -160,7 +190,8 @@ impl Gateway {
             log: log.clone(),
         };
         let (stop, stopping) = watch::channel(false);
-        let (mut handle, task) = Engine::start(setup, stopping).await.unwrap();
+        let store = store.unwrap_or_else(|| Store::open(&setup.state).unwrap());
+        let (mut handle, task) = Engine::start_with(store, setup, stopping).await.unwrap();
         timeout(Duration::from_secs(5), handle.ready()).await.expect("ready in time").unwrap();
         Self { world, directory, handle, log, answers, stop, task }
     }
