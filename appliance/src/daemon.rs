@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
-use crate::api::{self, Listeners, Secret};
+use crate::access::{self, Access, Secret, SessionLimits};
+use crate::api::{self, Listeners};
 use crate::engine::{CardSetup, Engine, Setup};
 use crate::event::EventLog;
 use crate::health::NetworkProber;
@@ -68,7 +69,9 @@ enum DaemonError {
     #[error("--log {filter}: {error}")]
     Log { filter: String, error: tracing_subscriber::filter::ParseError },
     #[error(transparent)]
-    Token(#[from] api::TokenError),
+    Token(#[from] access::TokenError),
+    #[error(transparent)]
+    Access(#[from] access::AccessError),
     #[error(transparent)]
     Serve(#[from] api::ServeError),
     #[error(transparent)]
@@ -108,7 +111,10 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     umask(Mode::from_bits_truncate(0o077));
     raise_file_limit();
     let token = options.token_file.as_deref().map(Secret::read).transpose()?;
-    let listeners = Listeners::open(&options.socket, options.listen.zip(token)).await?;
+    let listeners = Listeners::open(&options.socket, options.listen).await?;
+    let limits = SessionLimits::default();
+    let access = access::Options { state: &options.state, token, limits };
+    let access = Arc::new(Access::open(access)?);
 
     let sizes = crate::engine::smallest_sizes();
     let opening = linux::Options::new(sizes).pinned_in(&options.pins);
@@ -133,7 +139,7 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     };
     let (stop, stopping) = watch::channel(false);
     let (handle, mut engine) = Engine::start(setup, stopping.clone()).await?;
-    let server = tokio::spawn(api::serve(listeners, api::router(handle, log), stopping));
+    let server = tokio::spawn(api::serve(listeners, api::router(handle, log, access), stopping));
 
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate()).map_err(DaemonError::Signal)?,

@@ -9,7 +9,11 @@ mod problem;
 mod status;
 mod trace;
 
-pub use access::Session;
+pub use access::{
+    AuditPage, CreatedToken, NewToken, NewUser, PasswordChange, Session, SessionList, SessionView,
+    SetupRequest, SetupState, SignInRequest, Token, TokenList, TotpRequest, TotpState, User,
+    UserList, UserPatch,
+};
 pub use applied::Applied;
 pub use counters::{
     BackendCounters, Counters, PlacementTraffic, ReasonCount, ServiceCounters, TopPrefixCount,

@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use sluice_model::parse;
+use sluice_model::{Kind, parse};
 use utoipa::IntoParams;
 
-use super::state::{Params, Text};
+use super::state::{By, Params, Text};
 use super::{Api, ApiError};
+use crate::access::{Caller, Role};
 use crate::engine::ChangeError;
 use crate::store::{Change, Refusal};
 use crate::wire::{Applied, ProblemDetails};
@@ -38,11 +39,21 @@ pub(super) struct ApplyParams {
 )]
 pub(super) async fn apply(
     State(api): State<Api>,
+    By(caller): By,
     Params(params): Params<ApplyParams>,
     Text(text): Text,
 ) -> Result<Json<Applied>, ApiError> {
     let file = params.file.as_deref().unwrap_or("request");
     let parsed =
         parse(file, &text).map_err(|problems| ChangeError::Refused(Refusal::Invalid(problems)))?;
+    for object in &parsed {
+        may_change(&caller, object.object.kind())?;
+    }
     Ok(Json(api.engine.change(Change::Apply(parsed), params.dry_run).await?))
+}
+
+/// Refuses a change of objects that is for a higher role.
+pub(super) fn may_change(caller: &Caller, kind: Kind) -> Result<(), ApiError> {
+    let needs = Role::to_change(kind);
+    if caller.role < needs { Err(ApiError::Forbidden { needs }) } else { Ok(()) }
 }
