@@ -2,7 +2,10 @@
 
 mod apply;
 mod audit;
+mod backup;
+mod candidate;
 mod collections;
+mod confirmation;
 mod door;
 mod error;
 mod events;
@@ -10,6 +13,7 @@ mod headers;
 mod metrics;
 mod openapi;
 mod probes;
+mod revisions;
 mod rules;
 mod server;
 mod session;
@@ -76,6 +80,10 @@ pub fn router(engine: Handle, events: Arc<EventLog>, access: Arc<Access>) -> Rou
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(collections::routes())
+        .merge(candidate::routes())
+        .merge(revisions::routes())
+        .merge(confirmation::routes())
+        .merge(backup::routes())
         .routes(routes!(apply::apply))
         .routes(routes!(views::status))
         .routes(routes!(views::counters))

@@ -35,10 +35,10 @@ pub struct Options {
     /// Unix socket of the API, for root.
     #[arg(long, value_name = "PATH", default_value = "/run/sluice/api.sock")]
     socket: PathBuf,
-    /// TCP address of the API, such as 127.0.0.1:8440; needs --token-file. Default: none.
-    #[arg(long, value_name = "ADDRESS", requires = "token_file")]
+    /// TCP address of the API, such as 127.0.0.1:8440. Default: none.
+    #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// File with the token that clients of --listen must know.
+    /// File with an administrator's token for machines that use --listen.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Directory of the BPF file system in which tables and attachments are pinned.
@@ -115,6 +115,11 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     let limits = SessionLimits::default();
     let access = access::Options { state: &options.state, token, limits };
     let access = Arc::new(Access::open(access)?);
+    if let Some((address, token)) = listeners.tcp_address().zip(access.setup_token()) {
+        // Once, for whoever can read this machine's console or log.
+        let link = format!("/setup#{}", token.reveal());
+        println!("make the first administrator at http://{address}{link}");
+    }
 
     let sizes = crate::engine::smallest_sizes();
     let opening = linux::Options::new(sizes).pinned_in(&options.pins);

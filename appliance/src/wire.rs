@@ -2,10 +2,13 @@
 
 mod access;
 mod applied;
+mod backup;
+mod candidate;
 mod counters;
 mod objects;
 mod plan;
 mod problem;
+mod revision;
 mod status;
 mod trace;
 
@@ -15,6 +18,11 @@ pub use access::{
     UserList, UserPatch,
 };
 pub use applied::Applied;
+pub use backup::{Backup, BackupRequest, KeyDerivation, Passphrase, RestoreRequest};
+pub use candidate::{
+    Candidate, CandidateDiff, CandidateEdit, CandidateList, CommitRequest, Conflict, EditAction,
+    Validation, Warning, WarningKind,
+};
 pub use counters::{
     BackendCounters, Counters, PlacementTraffic, ReasonCount, ServiceCounters, TopPrefixCount,
     Traffic,
@@ -22,6 +30,10 @@ pub use counters::{
 pub use objects::{Gateway, GatewayList, Origin, Prefilter, PrefilterList, Service, ServiceList};
 pub use plan::{CardView, LinkPlan, Plan, Supposition, TableSize};
 pub use problem::{ProblemDetails, ProblemItem};
+pub use revision::{
+    Confirmation, ConfirmationState, PendingCommit, Revision, RevisionDetail, RevisionList,
+    RevisionOrigin,
+};
 pub use status::{DirectoryStatus, Readiness, Status, Totals, Version};
 pub use trace::{
     TcpFlag, TraceAnswer, TraceBackend, TraceClass, TracePrefix, TraceProtocol, TraceRequest,

@@ -10,7 +10,7 @@ use super::state::{By, Params, Text};
 use super::{Api, ApiError};
 use crate::access::{Caller, Role};
 use crate::engine::ChangeError;
-use crate::store::{Change, Refusal};
+use crate::store::{Change, Order, Refusal};
 use crate::wire::{Applied, ProblemDetails};
 
 #[derive(Deserialize, IntoParams)]
@@ -20,6 +20,15 @@ pub(super) struct ApplyParams {
     /// Check and plan, but change nothing.
     #[serde(default)]
     dry_run: bool,
+    /// Put them into the caller's candidate; nothing takes effect.
+    #[serde(default)]
+    candidate: bool,
+    /// Do it in spite of warnings.
+    #[serde(default)]
+    accept_warnings: bool,
+    /// What it is for, for the history.
+    #[serde(default)]
+    message: Option<String>,
     /// What problems call the body. Default: `request`.
     #[serde(default)]
     file: Option<String>,
@@ -49,7 +58,14 @@ pub(super) async fn apply(
     for object in &parsed {
         may_change(&caller, object.object.kind())?;
     }
-    Ok(Json(api.engine.change(Change::Apply(parsed), params.dry_run).await?))
+    let order = Order {
+        message: params.message,
+        accept_warnings: params.accept_warnings,
+        dry_run: params.dry_run,
+        to_candidate: params.candidate,
+        ..Order::by(&caller, Change::Apply(parsed))
+    };
+    Ok(Json(api.engine.submit(order).await?))
 }
 
 /// Refuses a change of objects that is for a higher role.

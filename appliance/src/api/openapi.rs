@@ -12,11 +12,12 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
 use crate::access::Checked;
 use crate::event::Event;
 use crate::wire::{
-    Applied, AuditPage, Counters, CreatedToken, Gateway, GatewayList, NewToken, NewUser,
-    PasswordChange, Plan, Prefilter, PrefilterList, ProblemDetails, Readiness, Service,
-    ServiceList, Session, SessionList, SetupRequest, SetupState, SignInRequest, Status,
-    Supposition, TokenList, TotpRequest, TotpState, TraceAnswer, TraceRequest, User, UserList,
-    UserPatch, Version,
+    Applied, AuditPage, Backup, BackupRequest, Candidate, CandidateDiff, CandidateList,
+    CommitRequest, Confirmation, Counters, CreatedToken, Gateway, GatewayList, NewToken, NewUser,
+    PasswordChange, Plan, Prefilter, PrefilterList, ProblemDetails, Readiness, RestoreRequest,
+    Revision, RevisionDetail, RevisionList, Service, ServiceList, Session, SessionList,
+    SetupRequest, SetupState, SignInRequest, Status, Supposition, TokenList, TotpRequest,
+    TotpState, TraceAnswer, TraceRequest, User, UserList, UserPatch, Validation, Version,
 };
 
 #[derive(OpenApi)]
@@ -24,6 +25,7 @@ use crate::wire::{
     info(title = "Sluice", description = "L4 load balancer and packet filter with an eBPF datapath."),
     tags(
         (name = "objects", description = "The configuration: what is wanted, with what became of it"),
+        (name = "configuration", description = "Candidates, history, confirmation, backup"),
         (name = "state", description = "What is"),
         (name = "access", description = "Who may do what"),
         (name = "probes", description = "For supervisors and monitoring"),
@@ -64,6 +66,13 @@ described!(
     Applied,
     AuditPage,
     Checked,
+    Backup,
+    BackupRequest,
+    Candidate,
+    CandidateDiff,
+    CandidateList,
+    CommitRequest,
+    Confirmation,
     Counters,
     CreatedToken,
     Event,
@@ -77,6 +86,10 @@ described!(
     PrefilterList,
     ProblemDetails,
     Readiness,
+    RestoreRequest,
+    Revision,
+    RevisionDetail,
+    RevisionList,
     Service,
     ServiceList,
     Session,
@@ -94,6 +107,7 @@ described!(
     User,
     UserList,
     UserPatch,
+    Validation,
     Version,
 );
 

@@ -62,6 +62,24 @@ pub(super) const RULES: &[(&str, &str, Need, Effect)] = &[
     ("PUT", "/v1/gateways/{name}", ADMINISTRATOR, Changes),
     ("PATCH", "/v1/gateways/{name}", ADMINISTRATOR, Changes),
     ("DELETE", "/v1/gateways/{name}", ADMINISTRATOR, Changes),
+    // Candidates hold only what their editors may change: each edit was one of the requests above.
+    ("GET", "/v1/candidate", VIEWER, Reads),
+    ("DELETE", "/v1/candidate", OPERATOR, Changes),
+    ("GET", "/v1/candidate/diff", VIEWER, Reads),
+    ("POST", "/v1/candidate/validate", VIEWER, Reads),
+    ("GET", "/v1/candidate/plan", VIEWER, Reads),
+    ("POST", "/v1/candidate/commit", OPERATOR, Changes),
+    ("GET", "/v1/candidates", VIEWER, Reads),
+    ("GET", "/v1/revisions", VIEWER, Reads),
+    ("GET", "/v1/revisions/{revision}", VIEWER, Reads),
+    ("POST", "/v1/revisions/{revision}/rollback", ADMINISTRATOR, Changes),
+    ("GET", "/v1/confirmation", VIEWER, Reads),
+    ("POST", "/v1/confirmation", OPERATOR, Changes),
+    ("DELETE", "/v1/confirmation", OPERATOR, Changes),
+    ("GET", "/v1/export", VIEWER, Reads),
+    ("POST", "/v1/import", ADMINISTRATOR, Changes),
+    ("POST", "/v1/backup", ADMINISTRATOR, Changes),
+    ("POST", "/v1/restore", ADMINISTRATOR, Changes),
     // Who may do what. Of passwords and codes one's own: the handler asks.
     ("GET", "/v1/setup", Need::Nothing, Reads),
     ("POST", "/v1/setup", Need::Nothing, Changes),
@@ -125,7 +143,8 @@ mod tests {
             .collect();
         assert_eq!(open, ["GET /v1/setup", "POST /v1/setup", "POST /v1/session"]);
         for (method, path, _, effect) in RULES {
-            let reads = *method == "GET" || matches!(*path, "/v1/plan" | "/v1/trace");
+            let reads = *method == "GET"
+                || matches!(*path, "/v1/plan" | "/v1/trace" | "/v1/candidate/validate");
             assert_eq!(*effect == Reads, reads, "{method} {path}");
         }
     }
