@@ -1,20 +1,25 @@
 //! The HTTP API: the same on a Unix socket and on TCP, described by OpenAPI 3.1.
 
 mod apply;
-mod auth;
+mod audit;
 mod backup;
 mod candidate;
 mod collections;
 mod confirmation;
+mod door;
 mod error;
 mod events;
+mod headers;
 mod metrics;
 mod openapi;
 mod probes;
 mod revisions;
+mod rules;
 mod server;
 mod session;
 mod state;
+mod tokens;
+mod users;
 mod views;
 
 use std::sync::Arc;
@@ -29,10 +34,11 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use auth::{Access, Secret, TokenError};
+pub(crate) use door::Entrance;
 pub(crate) use server::stopped;
 pub use server::{Listeners, ServeError, serve};
 
+use crate::access::Access;
 use crate::engine::Handle;
 use crate::event::EventLog;
 use error::ApiError;
@@ -48,10 +54,11 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 struct Api {
     engine: Handle,
     events: Arc<EventLog>,
+    access: Arc<Access>,
 }
 
-/// All routes, open to everybody who can connect.
-pub fn router(engine: Handle, events: Arc<EventLog>) -> Router {
+/// All routes, behind the door that finds out who asks.
+pub fn router(engine: Handle, events: Arc<EventLog>, access: Arc<Access>) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = openapi::complete(&document);
     let described = axum::routing::get(move || async move { Json(document) });
@@ -65,7 +72,9 @@ pub fn router(engine: Handle, events: Arc<EventLog>) -> Router {
         })
         .layer(middleware::from_fn(within_time))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .with_state(Api { engine, events })
+        .layer(middleware::from_fn_with_state(access.clone(), door::check))
+        .layer(middleware::from_fn(headers::careful))
+        .with_state(Api { engine, events, access })
 }
 
 fn routes() -> OpenApiRouter<Api> {
@@ -81,7 +90,18 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(views::plan, views::suppose))
         .routes(routes!(views::trace))
         .routes(routes!(views::version))
-        .routes(routes!(session::session))
+        .routes(routes!(session::setup_state, session::set_up))
+        .routes(routes!(session::session, session::sign_in, session::sign_out))
+        .routes(routes!(session::sessions))
+        .routes(routes!(session::end_session))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::get, users::patch, users::remove))
+        .routes(routes!(users::set_password))
+        .routes(routes!(users::set_totp, users::remove_totp))
+        .routes(routes!(tokens::list, tokens::add))
+        .routes(routes!(tokens::remove))
+        .routes(routes!(audit::audit))
+        .routes(routes!(audit::check))
         .routes(routes!(events::events))
         .routes(routes!(metrics::metrics))
         .routes(routes!(probes::healthz))

@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
-use crate::api::{self, Listeners, Secret};
+use crate::access::{self, Access, Secret, SessionLimits};
+use crate::api::{self, Listeners};
 use crate::emulated_card::{Emulated, EmulatedCards, EmulatedProber};
 use crate::engine::{CardSetup, Engine, Setup};
 use crate::event::EventLog;
@@ -35,10 +36,10 @@ pub struct Options {
     /// Unix socket of the API, for root.
     #[arg(long, value_name = "PATH", default_value = "/run/sluice/api.sock")]
     socket: PathBuf,
-    /// TCP address of the API, such as 127.0.0.1:8440; needs --token-file. Default: none.
-    #[arg(long, value_name = "ADDRESS", requires = "token_file")]
+    /// TCP address of the API, such as 127.0.0.1:8440. Default: none.
+    #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// File with the token that clients of --listen must know.
+    /// File with an administrator's token for machines that use --listen.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Directory of the BPF file system in which tables and attachments are pinned.
@@ -77,7 +78,9 @@ enum DaemonError {
     #[error("--log {filter}: {error}")]
     Log { filter: String, error: tracing_subscriber::filter::ParseError },
     #[error(transparent)]
-    Token(#[from] api::TokenError),
+    Token(#[from] access::TokenError),
+    #[error(transparent)]
+    Access(#[from] access::AccessError),
     #[error(transparent)]
     Serve(#[from] api::ServeError),
     #[error(transparent)]
@@ -117,7 +120,15 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     umask(Mode::from_bits_truncate(0o077));
     raise_file_limit();
     let token = options.token_file.as_deref().map(Secret::read).transpose()?;
-    let listeners = Listeners::open(&options.socket, options.listen.zip(token)).await?;
+    let listeners = Listeners::open(&options.socket, options.listen).await?;
+    let limits = SessionLimits::default();
+    let access = access::Options { state: &options.state, token, limits };
+    let access = Arc::new(Access::open(access)?);
+    if let Some((address, token)) = listeners.tcp_address().zip(access.setup_token()) {
+        // Once, for whoever can read this machine's console or log.
+        let link = format!("/setup#{}", token.reveal());
+        println!("make the first administrator at http://{address}{link}");
+    }
 
     let sizes = crate::engine::smallest_sizes();
     let opening = linux::Options::new(sizes).pinned_in(&options.pins);
@@ -139,7 +150,7 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     };
     let (stop, stopping) = watch::channel(false);
     let (handle, mut engine) = Engine::start(setup, stopping.clone()).await?;
-    let server = tokio::spawn(api::serve(listeners, api::router(handle, log), stopping));
+    let server = tokio::spawn(api::serve(listeners, api::router(handle, log, access), stopping));
 
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate()).map_err(DaemonError::Signal)?,

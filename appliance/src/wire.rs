@@ -12,7 +12,11 @@ mod revision;
 mod status;
 mod trace;
 
-pub use access::Session;
+pub use access::{
+    AuditPage, CreatedToken, NewToken, NewUser, PasswordChange, Session, SessionList, SessionView,
+    SetupRequest, SetupState, SignInRequest, Token, TokenList, TotpRequest, TotpState, User,
+    UserList, UserPatch,
+};
 pub use applied::Applied;
 pub use backup::{Backup, BackupRequest, KeyDerivation, Passphrase, RestoreRequest};
 pub use candidate::{

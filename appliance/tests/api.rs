@@ -171,7 +171,7 @@ async fn the_api_knows_who_asks() {
     let root = server.ask("GET", "/v1/session", "").await.json();
     assert_eq!(
         root,
-        json!({"user": "root", "role": "administrator", "kind": "socket", "from": "local"})
+        json!({"user": "root", "role": "administrator", "readOnly": false, "kind": "socket", "from": "local"})
     );
     let token = format!("Authorization: Bearer {TOKEN}\r\n");
     let machine = server.ask_tcp("/v1/session", &token).await.json();

@@ -17,6 +17,8 @@ pub struct Caller {
     pub name: Arc<str>,
     /// What the caller may do.
     pub role: Role,
+    /// Whether it may only look, whatever the role.
+    pub read_only: bool,
     /// How the caller is known.
     pub kind: CallerKind,
     /// The connection on which the request came.
@@ -34,6 +36,13 @@ pub enum CallerKind {
     Token(Arc<str>),
     /// By a client certificate.
     Certificate,
+}
+
+impl Caller {
+    /// Whether it is a user, not root or a machine's token.
+    pub fn is_user(&self) -> bool {
+        matches!(self.kind, CallerKind::Session(_) | CallerKind::Certificate)
+    }
 }
 
 impl CallerKind {

@@ -5,6 +5,7 @@ use std::fmt;
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sluice_model::{Diff, Kind};
 
 /// What somebody may do.
 #[derive(
@@ -36,6 +37,22 @@ pub enum Role {
 impl Role {
     /// All of them, from least to most.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Security, Self::Administrator];
+
+    /// The role that may change objects of this kind.
+    pub fn to_change(kind: Kind) -> Self {
+        match kind {
+            Kind::Service => Self::Operator,
+            Kind::Prefilter => Self::Security,
+            Kind::Gateway => Self::Administrator,
+        }
+    }
+
+    /// The role that may make all these changes.
+    pub fn to_commit(diff: &Diff) -> Self {
+        let changed = diff.changed.iter().map(|change| &change.object);
+        let objects = diff.added.iter().chain(&diff.removed).chain(changed);
+        objects.map(|object| Self::to_change(object.kind)).max().unwrap_or(Self::Operator)
+    }
 
     /// As it is written in requests and answers.
     pub fn as_str(self) -> &'static str {

@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use sluice_model::parse;
+use sluice_model::{Kind, parse};
 use utoipa::IntoParams;
 
 use super::state::{Asking, Params, Text};
 use super::{Api, ApiError};
+use crate::access::{Caller, Role};
 use crate::engine::ChangeError;
 use crate::store::{Change, Order, Refusal};
 use crate::wire::{Applied, ProblemDetails};
@@ -54,6 +55,9 @@ pub(super) async fn apply(
     let file = params.file.as_deref().unwrap_or("request");
     let parsed =
         parse(file, &text).map_err(|problems| ChangeError::Refused(Refusal::Invalid(problems)))?;
+    for object in &parsed {
+        may_change(&asking.caller, object.object.kind())?;
+    }
     let order = Order {
         message: params.message,
         accept_warnings: params.accept_warnings,
@@ -62,4 +66,10 @@ pub(super) async fn apply(
         ..asking.order(Change::Apply(parsed))
     };
     Ok(Json(api.engine.submit(order).await?))
+}
+
+/// Refuses a change of objects that is for a higher role.
+pub(super) fn may_change(caller: &Caller, kind: Kind) -> Result<(), ApiError> {
+    let needs = Role::to_change(kind);
+    if caller.role < needs { Err(ApiError::Forbidden { needs }) } else { Ok(()) }
 }

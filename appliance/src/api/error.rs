@@ -3,6 +3,8 @@
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::door::Why;
+use crate::access::{AccessError, Role, SignInError};
 use crate::engine::{ChangeError, EngineGone};
 use crate::store::Refusal;
 use crate::wire::{PROBLEM_JSON, ProblemDetails, ProblemItem};
@@ -28,11 +30,38 @@ pub(super) enum ApiError {
     /// The body is longer than what is read.
     #[error("the body is longer than {} MiB: split it into several requests", super::BODY_BYTES >> 20)]
     TooLong,
-    /// No token, or a wrong one.
-    #[error(
-        "this address needs the header `Authorization: Bearer TOKEN` with the token of --token-file"
-    )]
+    /// Nobody is known, or somebody who is not.
+    #[error("sign in, or send the header `Authorization: Bearer TOKEN` with a token that is valid")]
     Unauthorized,
+    /// Somebody who may not.
+    #[error("this needs the role {needs}: an administrator can give it")]
+    Forbidden {
+        /// The least role.
+        needs: Role,
+    },
+    /// A token for reading only.
+    #[error("this token is for reading only: `sluice token add` without --read-only makes another")]
+    ReadOnly,
+    /// A change with a cookie, without what only a page of ours knows.
+    #[error(
+        "a change with a cookie needs the headers `Origin` and `x-csrf-token`, as GET /v1/session tells it"
+    )]
+    Csrf,
+    /// A page of another site asked.
+    #[error("the request comes from another site ({}): only pages of this gateway may ask", .0.escape_debug())]
+    Origin(String),
+    /// Signing out without being signed in.
+    #[error("this is not the session of a browser: there is nothing to sign out of")]
+    NotASession,
+    /// The password so far is wrong.
+    #[error("current: the password is wrong")]
+    CurrentPassword,
+    /// Somebody was not signed in.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
+    /// A change of users, tokens or certificates was refused.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The engine ended.
     #[error(transparent)]
     Gone(#[from] EngineGone),
@@ -72,7 +101,13 @@ impl ApiError {
             Self::Method(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized | Self::CurrentPassword => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } | Self::ReadOnly | Self::Csrf | Self::Origin(_) => {
+                StatusCode::FORBIDDEN
+            }
+            Self::NotASession => StatusCode::NOT_FOUND,
+            Self::SignIn(error) => sign_in_status(error),
+            Self::Access(error) => access_status(error),
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -122,7 +157,21 @@ impl ApiError {
             Self::Method(..) => ("method", "This address does not know the method"),
             Self::Request(_) => ("request", "The request cannot be understood"),
             Self::TooLong => ("too-long", "The request is too long"),
-            Self::Unauthorized => ("unauthorized", "A token is needed"),
+            Self::Unauthorized => ("unauthorized", "Nobody is signed in"),
+            Self::Forbidden { .. } => ("forbidden", "The role does not allow it"),
+            Self::ReadOnly => ("read-only", "The token is for reading only"),
+            Self::Csrf => ("csrf", "The request does not come from the console"),
+            Self::Origin(_) => ("origin", "The request comes from another site"),
+            Self::NotASession => ("not-found", "There is no session"),
+            Self::CurrentPassword => ("wrong-password", "The password is wrong"),
+            Self::SignIn(error) => match error {
+                SignInError::Wrong => ("wrong-credentials", "User, password or code is wrong"),
+                SignInError::CodeNeeded => ("code-needed", "A code is needed"),
+                SignInError::Throttled(_) => ("throttled", "Too many wrong tries"),
+                SignInError::Link => ("link", "The link is not valid"),
+                SignInError::Access(error) => access_kind(error),
+            },
+            Self::Access(error) => access_kind(error),
             Self::Timeout => ("timeout", "It took too long"),
             Self::Read(_) => ("kernel", "The datapath cannot be read"),
         }
@@ -145,6 +194,45 @@ impl ApiError {
     }
 }
 
+fn sign_in_status(error: &SignInError) -> StatusCode {
+    match error {
+        SignInError::Wrong | SignInError::CodeNeeded => StatusCode::UNAUTHORIZED,
+        SignInError::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+        SignInError::Link => StatusCode::FORBIDDEN,
+        SignInError::Access(error) => access_status(error),
+    }
+}
+
+fn access_status(error: &AccessError) -> StatusCode {
+    match error {
+        AccessError::NoUser(_) | AccessError::NoToken(_) | AccessError::NoSession(_) => {
+            StatusCode::NOT_FOUND
+        }
+        AccessError::Exists(_)
+        | AccessError::LastAdministrator(_)
+        | AccessError::CertificateTaken(..)
+        | AccessError::NoPassword(_)
+        | AccessError::NoNewKey
+        | AccessError::TooMany { .. } => StatusCode::CONFLICT,
+        AccessError::Reserved(_)
+        | AccessError::Password(_)
+        | AccessError::Code
+        | AccessError::Backup(_)
+        | AccessError::Certificate { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        AccessError::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        AccessError::Random(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn access_kind(error: &AccessError) -> (&'static str, &'static str) {
+    match access_status(error) {
+        StatusCode::NOT_FOUND => ("not-found", "It does not exist"),
+        StatusCode::CONFLICT => ("conflict", "It is not possible as things are"),
+        StatusCode::UNPROCESSABLE_ENTITY => ("not-taken", "What was sent is not taken"),
+        _ => ("state", "It could not be kept"),
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
@@ -156,11 +244,16 @@ impl IntoResponse for ApiError {
             detail: self.to_string(),
             problems: self.problems(),
         };
+        let why = Why(details.detail.clone());
         let mut response = (status, axum::Json(details)).into_response();
+        response.extensions_mut().insert(why);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Self::SignIn(SignInError::Throttled(wait)) = &self {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
         }
         response
     }

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::middleware;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -20,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::auth::{self, Access, Secret};
+use super::Entrance;
 use crate::access::{Connection, Ends};
 
 /// Connections at one time, each listener.
@@ -64,7 +66,7 @@ pub enum ServeError {
 pub struct Listeners {
     unix: UnixListener,
     path: PathBuf,
-    tcp: Option<(TcpListener, Secret)>,
+    tcp: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -72,18 +74,18 @@ impl Listeners {
     ///
     /// # Errors
     /// See [`ServeError`].
-    pub async fn open(path: &Path, tcp: Option<(SocketAddr, Secret)>) -> Result<Self, ServeError> {
+    pub async fn open(path: &Path, tcp: Option<SocketAddr>) -> Result<Self, ServeError> {
         let unix = open_unix(path).await?;
         let tcp = match tcp {
             None => None,
-            Some((address, token)) => {
+            Some(address) => {
                 let listener = TcpListener::bind(address)
                     .await
                     .map_err(|error| ServeError::Tcp { address, error })?;
                 if !address.ip().is_loopback() {
                     warn!(%address, "the API listens beyond this machine, without TLS: put a proxy before it");
                 }
-                Some((listener, token))
+                Some(listener)
             }
         };
         Ok(Self { unix, path: path.to_owned(), tcp })
@@ -91,7 +93,7 @@ impl Listeners {
 
     /// The TCP address, as bound.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
-        self.tcp.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
+        self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 }
 
@@ -121,8 +123,8 @@ pub async fn serve(listeners: Listeners, router: Router, stop: watch::Receiver<b
     info!(socket = %listeners.path.display(), tcp = ?listeners.tcp_address(), "API ready");
     let Listeners { unix, path, tcp } = listeners;
     let on_tcp = async {
-        if let Some((listener, token)) = tcp {
-            listen(Tcp { listener, token }, router.clone(), stop.clone()).await;
+        if let Some(listener) = tcp {
+            listen(listener, router.clone(), stop.clone()).await;
         }
     };
     tokio::join!(listen(unix, router.clone(), stop.clone()), on_tcp);
@@ -133,31 +135,25 @@ pub async fn serve(listeners: Listeners, router: Router, stop: watch::Receiver<b
 trait Accept: Send + Sync {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    fn accept(&self)
-    -> impl Future<Output = io::Result<(Self::Stream, Access, Connection)>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Entrance)>> + Send;
 }
 
 impl Accept for UnixListener {
     type Stream = UnixStream;
 
-    async fn accept(&self) -> io::Result<(UnixStream, Access, Connection)> {
+    async fn accept(&self) -> io::Result<(UnixStream, Entrance)> {
         let (stream, _) = Self::accept(self).await?;
-        Ok((stream, Access::Open, Connection::new(None)))
+        Ok((stream, Entrance { connection: Connection::new(None), certificate: None }))
     }
 }
 
-struct Tcp {
-    listener: TcpListener,
-    token: Secret,
-}
-
-impl Accept for Tcp {
+impl Accept for TcpListener {
     type Stream = TcpStream;
 
-    async fn accept(&self) -> io::Result<(TcpStream, Access, Connection)> {
-        let (stream, peer) = self.listener.accept().await?;
+    async fn accept(&self) -> io::Result<(TcpStream, Entrance)> {
+        let (stream, peer) = Self::accept(self).await?;
         let connection = Connection::new(Some(Ends::new(peer, stream.local_addr()?)));
-        Ok((stream, Access::Token(self.token.clone()), connection))
+        Ok((stream, Entrance { connection, certificate: None }))
     }
 }
 
@@ -169,7 +165,7 @@ async fn listen<A: Accept>(listener: A, router: Router, mut stop: watch::Receive
             let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
             Ok::<_, io::Error>((permit, listener.accept().await?))
         };
-        let (permit, (stream, access, connection)) = tokio::select! {
+        let (permit, (stream, entrance)) = tokio::select! {
             accepted = accepted => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -180,9 +176,7 @@ async fn listen<A: Accept>(listener: A, router: Router, mut stop: watch::Receive
             },
             () = stopped(&mut stop) => break,
         };
-        let door = middleware::from_fn_with_state((access, connection), auth::check);
-        let checked = router.clone().layer(door);
-        answer(stream, checked, permit, &graceful);
+        answer(stream, entrance, router.clone(), permit, &graceful);
     }
     // Streams of events have no end: they are cut off after the grace.
     let _ = timeout(GRACE, graceful.shutdown()).await;
@@ -195,14 +189,20 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
+    entrance: Entrance,
     router: Router,
     permit: OwnedSemaphorePermit,
     graceful: &GracefulShutdown,
 ) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(entrance.clone());
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -1,6 +1,6 @@
 //! Extractors whose refusals are problem details, like every other error.
 
-use axum::body::Bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
@@ -62,6 +62,41 @@ impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
         sluice_model::Name::new(text)
             .map(Self)
             .map_err(|error| ApiError::Request(error.to_string()))
+    }
+}
+
+/// The public name of a token or session in the path.
+pub(super) struct IdInPath(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdInPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(text): Path<String> = Path::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection: PathRejection| ApiError::Request(rejection.body_text()))?;
+        Ok(Self(text.chars().take(64).collect()))
+    }
+}
+
+/// Bodies about users and the like are small; they come from people who are not known yet, too.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// A small JSON body.
+pub(super) struct Small<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Small<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let bytes = to_bytes(request.into_body(), SMALL_BYTES).await.map_err(|_| {
+            ApiError::Request(format!(
+                "the body cannot be read, or has more than {SMALL_BYTES} bytes"
+            ))
+        })?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            ApiError::Request(format!("the body is not what is expected: {error}"))
+        })
     }
 }
 

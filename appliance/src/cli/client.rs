@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::CliError;
 use super::args::Connection;
-use crate::api::Secret;
+use crate::access::Secret;
 use crate::wire::ProblemDetails;
 
 /// Longer than the daemon's own limit, whose answer says more.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::api::TokenError;
+use crate::access::TokenError;
 use crate::wire::ProblemDetails;
 
 /// Why a command failed.

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sluice_appliance::api::{self, Listeners, Secret};
+use sluice_appliance::access::{self, Access, Secret, SessionLimits};
+use sluice_appliance::api::{self, Listeners};
 use sluice_appliance::engine::{CardSetup, ChangeError, Engine, Handle, Setup};
 use sluice_appliance::event::{Cursor, Event, EventKind, EventLog, Next};
 use sluice_appliance::health::{Check, Prober};
@@ -267,6 +268,7 @@ impl Gateway {
 /// The API of a gateway, on a Unix socket and on TCP.
 pub struct Server {
     pub gateway: Gateway,
+    pub access: Arc<Access>,
     pub socket: PathBuf,
     pub tcp: std::net::SocketAddr,
     pub token_file: PathBuf,
@@ -283,6 +285,10 @@ impl Server {
     }
 
     pub async fn of(gateway: Gateway) -> Self {
+        Self::with_limits(gateway, SessionLimits::default()).await
+    }
+
+    pub async fn with_limits(gateway: Gateway, limits: SessionLimits) -> Self {
         use std::os::unix::fs::PermissionsExt;
         let socket = gateway.directory.path().join("api.sock");
         let token_file = gateway.directory.path().join("token");
@@ -290,12 +296,15 @@ impl Server {
         fs::set_permissions(&token_file, fs::Permissions::from_mode(0o600)).unwrap();
         let token = Secret::read(&token_file).unwrap();
         let listeners =
-            Listeners::open(&socket, Some(("127.0.0.1:0".parse().unwrap(), token))).await.unwrap();
+            Listeners::open(&socket, Some("127.0.0.1:0".parse().unwrap())).await.unwrap();
+        let state = gateway.directory.path().join("state");
+        let options = access::Options { state: &state, token: Some(token), limits };
+        let access = Arc::new(Access::open(options).unwrap());
         let tcp = listeners.tcp_address().unwrap();
         let (stop, stopping) = watch::channel(false);
-        let router = api::router(gateway.handle.clone(), gateway.log.clone());
+        let router = api::router(gateway.handle.clone(), gateway.log.clone(), access.clone());
         let task = tokio::spawn(api::serve(listeners, router, stopping));
-        Self { gateway, socket, tcp, token_file, stop, task }
+        Self { gateway, access, socket, tcp, token_file, stop, task }
     }
 
     /// A request over the Unix socket.

@@ -1,0 +1,404 @@
+//! The desk where everybody is known: what the API asks about users, tokens and sessions.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sluice_model::Name;
+use tokio::sync::Semaphore;
+
+use super::sessions::Sessions;
+use super::setup::Setup;
+use super::throttle::Throttle;
+use super::tokens::Tokens;
+use super::users::{Proof, Users};
+use super::{
+    AccessError, AuditLog, Caller, CallerKind, Connection, Ending, Entry, NoRandom, Role, Scope,
+    Secret, Session, SessionLimits, SignInError, StateError, Token, User, files,
+};
+
+/// Passwords that are hashed at one time: each takes 19 MiB and a core.
+const HASHING: usize = 2;
+/// Refusals of unknown callers that are recorded one by one in a minute: nobody shall be able to flood the log.
+const REFUSALS: u32 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How [`Access`] is set up.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// The state directory.
+    pub state: &'a Path,
+    /// The token of `--token-file`, an administrator's.
+    pub token: Option<Secret>,
+    /// How long sessions last.
+    pub limits: SessionLimits,
+}
+
+/// Who may do what.
+#[derive(Debug)]
+pub struct Access {
+    token: Option<Secret>,
+    users: Users,
+    tokens: Tokens,
+    sessions: Sessions,
+    throttle: Throttle,
+    setup: Setup,
+    hashing: Semaphore,
+    /// The log of who did what.
+    pub audit: AuditLog,
+    refusals: Mutex<Refusals>,
+}
+
+#[derive(Debug)]
+struct Refusals {
+    since: Instant,
+    recorded: u32,
+    unrecorded: u64,
+}
+
+/// What a backup holds.
+#[derive(Deserialize)]
+struct Kept {
+    users: BTreeMap<Name, User>,
+    tokens: BTreeMap<String, Token>,
+}
+
+/// What somebody signs in with.
+#[derive(Debug)]
+pub(crate) struct SignIn {
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+    pub(crate) code: Option<String>,
+    pub(crate) agent: String,
+}
+
+impl Access {
+    /// Reads what is kept.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used.
+    pub fn open(options: Options<'_>) -> Result<Self, AccessError> {
+        files::directory(options.state)?;
+        let users = Users::open(options.state)?;
+        Ok(Self {
+            setup: Setup::new(users.is_empty())?,
+            users,
+            tokens: Tokens::open(options.state)?,
+            audit: AuditLog::open(options.state)?,
+            token: options.token,
+            sessions: Sessions::new(options.limits),
+            throttle: Throttle::default(),
+            hashing: Semaphore::new(HASHING),
+            refusals: Mutex::new(Refusals { since: Instant::now(), recorded: 0, unrecorded: 0 }),
+        })
+    }
+
+    /// The secret of the link for setting up; `None` when there are users.
+    pub fn setup_token(&self) -> Option<Secret> {
+        self.setup.get()
+    }
+
+    /// Who sends this token.
+    pub(crate) fn by_token(&self, given: &[u8], connection: Connection) -> Option<Caller> {
+        if self.token.as_ref().is_some_and(|token| token.is(given)) {
+            return Some(Caller {
+                name: "token-file".into(),
+                role: Role::Administrator,
+                read_only: false,
+                kind: CallerKind::Token("token-file".into()),
+                connection,
+            });
+        }
+        let (id, token) = self.tokens.find(given, Timestamp::now())?;
+        Some(Caller {
+            name: token.name.as_str().into(),
+            role: token.role,
+            read_only: token.read_only,
+            kind: CallerKind::Token(id.into()),
+            connection,
+        })
+    }
+
+    /// Who has a certificate of the client authority with this name.
+    pub(crate) fn by_certificate(&self, name: &str, connection: Connection) -> Option<Caller> {
+        let (user, role) = self.users.of_certificate(name)?;
+        let kind = CallerKind::Certificate;
+        Some(Caller { name: user.as_str().into(), role, read_only: false, kind, connection })
+    }
+
+    /// Whose session has this cookie. The role is the user's of now.
+    pub(crate) fn by_cookie(
+        &self,
+        cookie: &str,
+        connection: Connection,
+    ) -> Option<(Caller, Session)> {
+        let session = self.sessions.find(cookie, Instant::now())?;
+        let role = self.users.role(&session.user)?;
+        let (name, kind) = (session.user.clone(), CallerKind::Session(session.id.clone()));
+        Some((Caller { name, role, read_only: false, kind, connection }, session))
+    }
+
+    /// Tells when the caller's session ends; `None` for callers without.
+    pub(crate) fn ending(&self, caller: &Caller) -> Option<Ending> {
+        match &caller.kind {
+            CallerKind::Session(id) => self.sessions.ending(id),
+            _ => None,
+        }
+    }
+
+    /// Checks user, password and code, and begins a session. Returns what the cookie holds.
+    pub(crate) async fn sign_in(
+        self: &Arc<Self>,
+        sign_in: SignIn,
+        from: Option<IpAddr>,
+    ) -> Result<(Secret, Session, Role), SignInError> {
+        let SignIn { user, password, code, agent } = sign_in;
+        // Any text may come; a long one is nobody's name and need not be remembered whole.
+        let account: String = user.chars().take(64).collect();
+        if let Some(wait) = self.throttle.wait(&account, from, Instant::now()) {
+            return Err(SignInError::Throttled(wait));
+        }
+        let desk = self.clone();
+        let proof = self.hash(move || desk.users.prove(&user, &password, code.as_deref())).await?;
+        match proof {
+            Proof::Wrong => {
+                self.throttle.mistake(&account, from, Instant::now());
+                return Err(SignInError::Wrong);
+            }
+            Proof::CodeNeeded => return Err(SignInError::CodeNeeded),
+            Proof::Right => self.throttle.success(&account, from, Instant::now()),
+        }
+        let role = self.users.role(&account).ok_or(SignInError::Wrong)?;
+        self.begin(&account, role, &agent, from)
+    }
+
+    fn begin(
+        &self,
+        user: &str,
+        role: Role,
+        agent: &str,
+        from: Option<IpAddr>,
+    ) -> Result<(Secret, Session, Role), SignInError> {
+        let begun = self.sessions.begin(user, from, agent, Instant::now());
+        let (cookie, session) = begun.map_err(AccessError::Random)?;
+        Ok((cookie, session, role))
+    }
+
+    /// Makes the first administrator, by the link, and begins a session.
+    pub(crate) async fn set_up(
+        self: &Arc<Self>,
+        token: &Secret,
+        name: Name,
+        password: Secret,
+        agent: &str,
+        from: Option<IpAddr>,
+    ) -> Result<(Secret, Session, Role), SignInError> {
+        let account = "/setup";
+        if let Some(wait) = self.throttle.wait(account, from, Instant::now()) {
+            return Err(SignInError::Throttled(wait));
+        }
+        if !self.setup.is(token) {
+            self.throttle.mistake(account, from, Instant::now());
+            return Err(SignInError::Link);
+        }
+        let (desk, user) = (self.clone(), name.clone());
+        let role = Role::Administrator;
+        let added =
+            self.hash(move || desk.users.add(&user, role, Some(&password), None, true)).await?;
+        match added {
+            Err(AccessError::Exists(_)) => return Err(SignInError::Link),
+            added => added?,
+        };
+        self.setup.end();
+        self.begin(name.as_str(), role, agent, from)
+    }
+
+    /// Work that takes time and memory: away from the threads that serve, and not too much at once.
+    async fn hash<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AccessError> {
+        let _permit = self.hashing.acquire().await.map_err(|_| NoRandom)?;
+        tokio::task::spawn_blocking(work).await.map_err(|_| AccessError::Random(NoRandom))
+    }
+
+    /// All users.
+    pub(crate) fn users(&self) -> BTreeMap<Name, User> {
+        self.users.list()
+    }
+
+    /// One user.
+    pub(crate) fn user(&self, name: &Name) -> Result<User, AccessError> {
+        self.users.get(name).ok_or_else(|| AccessError::NoUser(name.clone()))
+    }
+
+    /// Adds a user; the link for setting up works no more.
+    pub(crate) async fn add_user(
+        self: &Arc<Self>,
+        name: Name,
+        role: Role,
+        password: Option<Secret>,
+        certificate: Option<String>,
+    ) -> Result<User, AccessError> {
+        let desk = self.clone();
+        let add = move || desk.users.add(&name, role, password.as_ref(), certificate, false);
+        let user = self.hash(add).await??;
+        self.setup.end();
+        Ok(user)
+    }
+
+    /// Changes a user's role or certificate.
+    pub(crate) fn alter_user(
+        &self,
+        name: &Name,
+        role: Option<Role>,
+        certificate: Option<String>,
+    ) -> Result<(User, User), AccessError> {
+        self.users.alter(name, role, certificate)
+    }
+
+    /// Removes a user and ends their sessions.
+    pub(crate) fn remove_user(&self, name: &Name) -> Result<User, AccessError> {
+        let removed = self.users.remove(name)?;
+        self.sessions.end(|session| *session.user == *name.as_str());
+        Ok(removed)
+    }
+
+    /// Sets a password and ends the user's sessions, but for the one that asks.
+    pub(crate) async fn set_password(
+        self: &Arc<Self>,
+        name: &Name,
+        password: Secret,
+        but: Option<&str>,
+    ) -> Result<(), AccessError> {
+        let (desk, user) = (self.clone(), name.clone());
+        self.hash(move || desk.users.set_password(&user, &password)).await??;
+        self.sessions.end(|session| *session.user == *name.as_str() && Some(&*session.id) != but);
+        Ok(())
+    }
+
+    /// Whether it is the user's password. A wrong one counts as a wrong try to sign in.
+    pub(crate) async fn check_password(
+        self: &Arc<Self>,
+        name: &Name,
+        password: Secret,
+        from: Option<IpAddr>,
+    ) -> Result<(), SignInError> {
+        if let Some(wait) = self.throttle.wait(name.as_str(), from, Instant::now()) {
+            return Err(SignInError::Throttled(wait));
+        }
+        let (desk, user) = (self.clone(), name.clone());
+        match self.hash(move || desk.users.prove(user.as_str(), &password, None)).await? {
+            Proof::Right | Proof::CodeNeeded => Ok(()),
+            Proof::Wrong => {
+                self.throttle.mistake(name.as_str(), from, Instant::now());
+                Err(SignInError::Wrong)
+            }
+        }
+    }
+
+    /// A new key for the user's authenticator app, and its address for a QR code.
+    pub(crate) fn new_totp(&self, name: &Name) -> Result<(String, String), AccessError> {
+        self.users.new_key(name)
+    }
+
+    /// Puts the new key in force.
+    pub(crate) fn confirm_totp(&self, name: &Name, code: &str) -> Result<(), AccessError> {
+        self.users.confirm_key(name, code)
+    }
+
+    /// The user needs no code any more.
+    pub(crate) fn remove_totp(&self, name: &Name) -> Result<(), AccessError> {
+        self.users.set_key(name, None)
+    }
+
+    /// Users and tokens as they are kept, for a backup: with what signs in by, so it is to be encrypted.
+    ///
+    /// # Errors
+    /// When they cannot be written as JSON.
+    pub fn export(&self) -> Result<Value, serde_json::Error> {
+        Ok(json!({"users": self.users.list(), "tokens": self.tokens.kept()}))
+    }
+
+    /// Puts users and tokens of a backup in the place of all that are known, and ends all sessions.
+    ///
+    /// # Errors
+    /// When it is no such backup, or nobody could administrate afterwards, or it cannot be kept.
+    pub fn import(&self, kept: Value) -> Result<(), AccessError> {
+        let kept: Kept =
+            serde_json::from_value(kept).map_err(|error| AccessError::Backup(error.to_string()))?;
+        if !kept.users.is_empty() && !kept.users.values().any(User::can_administrate) {
+            return Err(AccessError::Backup("none of its users can administrate".to_owned()));
+        }
+        let empty = kept.users.is_empty();
+        self.users.replace(kept.users)?;
+        self.tokens.replace(kept.tokens)?;
+        self.sessions.end(|_| true);
+        if !empty {
+            self.setup.end();
+        }
+        Ok(())
+    }
+
+    /// All tokens, and when they were used last.
+    pub(crate) fn tokens(&self) -> Vec<(String, Token, Option<Timestamp>)> {
+        self.tokens.list()
+    }
+
+    /// Makes a token; its text is told this once.
+    pub(crate) fn add_token(
+        &self,
+        scope: Scope,
+        by: &Caller,
+    ) -> Result<(String, Token, Secret), AccessError> {
+        self.tokens.add(scope, &by.name)
+    }
+
+    /// Removes a token.
+    pub(crate) fn remove_token(&self, id: &str) -> Result<Token, AccessError> {
+        self.tokens.remove(id)
+    }
+
+    /// All sessions, the oldest first.
+    pub(crate) fn sessions(&self) -> Vec<Session> {
+        self.sessions.list(Instant::now())
+    }
+
+    /// Ends a session; `of` only if it is that user's.
+    pub(crate) fn end_session(&self, id: &str, of: Option<&str>) -> Result<(), AccessError> {
+        let ended = self
+            .sessions
+            .end(|session| *session.id == *id && of.is_none_or(|user| *session.user == *user));
+        if ended == 0 { Err(AccessError::NoSession(id.to_owned())) } else { Ok(()) }
+    }
+
+    /// Records what somebody did or tried. Refusals of unknown callers beyond so many a minute are counted only.
+    pub(crate) async fn record(self: &Arc<Self>, mut entry: Entry, unknown: bool) {
+        {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            if refusals.since.elapsed() > MINUTE {
+                (refusals.since, refusals.recorded) = (Instant::now(), 0);
+            }
+            if unknown && refusals.recorded >= REFUSALS {
+                refusals.unrecorded += 1;
+                return;
+            }
+            refusals.recorded += u32::from(unknown);
+            entry.unrecorded = std::mem::take(&mut refusals.unrecorded);
+        }
+        let desk = self.clone();
+        // It waits for the disk.
+        let _ = tokio::task::spawn_blocking(move || desk.audit.append(entry)).await;
+    }
+}
+
+impl From<StateError> for SignInError {
+    fn from(error: StateError) -> Self {
+        Self::Access(error.into())
+    }
+}
