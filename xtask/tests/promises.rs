@@ -34,7 +34,11 @@ fn read(folder: &Path, end: &str, found: &mut String) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path: PathBuf = entry.path();
         let name = entry.file_name();
-        if path.is_dir() && name != "target" && !name.as_encoded_bytes().starts_with(b".") {
+        if path.is_dir()
+            && name != "target"
+            && name != "node_modules"
+            && !name.as_encoded_bytes().starts_with(b".")
+        {
             read(&path, end, found);
         } else if path.extension().is_some_and(|found| found == end) {
             found.push_str(&fs::read_to_string(&path).expect("a source file"));
