@@ -9,6 +9,7 @@ mod metrics;
 mod openapi;
 mod probes;
 mod server;
+mod session;
 mod state;
 mod views;
 
@@ -72,6 +73,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(views::plan, views::suppose))
         .routes(routes!(views::trace))
         .routes(routes!(views::version))
+        .routes(routes!(session::session))
         .routes(routes!(events::events))
         .routes(routes!(metrics::metrics))
         .routes(routes!(probes::healthz))

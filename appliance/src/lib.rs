@@ -6,11 +6,13 @@
 //! | [`engine`] | the reconcile loop, the only writer to the kernel |
 //! | [`health`] | probes of backends |
 //! | [`event`] | the log of what happened |
+//! | [`access`] | who may do what |
 //! | [`api`] | HTTP: objects, state, events, metrics |
 //! | [`wire`] | what the API says, as types |
 //! | [`cli`] | the command |
 //! | [`daemon`] | how the parts of the daemon are put together |
 
+pub mod access;
 pub mod api;
 pub mod cli;
 pub mod daemon;

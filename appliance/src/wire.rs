@@ -1,5 +1,6 @@
 //! What the API says and the command reads: the JSON forms of everything that is not a configuration object itself.
 
+mod access;
 mod applied;
 mod counters;
 mod objects;
@@ -8,6 +9,7 @@ mod problem;
 mod status;
 mod trace;
 
+pub use access::Session;
 pub use applied::Applied;
 pub use counters::{
     BackendCounters, Counters, PlacementTraffic, ReasonCount, ServiceCounters, TopPrefixCount,

@@ -166,6 +166,22 @@ async fn tcp_needs_the_token() {
 }
 
 #[tokio::test]
+async fn the_api_knows_who_asks() {
+    let server = Server::start().await;
+    let root = server.ask("GET", "/v1/session", "").await.json();
+    assert_eq!(
+        root,
+        json!({"user": "root", "role": "administrator", "kind": "socket", "from": "local"})
+    );
+    let token = format!("Authorization: Bearer {TOKEN}\r\n");
+    let machine = server.ask_tcp("/v1/session", &token).await.json();
+    assert_eq!(
+        (machine["kind"].as_str(), machine["from"].as_str()),
+        (Some("token"), Some("127.0.0.1"))
+    );
+}
+
+#[tokio::test]
 async fn socket_is_for_its_owner_and_for_one_daemon() {
     use std::os::unix::fs::PermissionsExt;
     let server = Server::start().await;

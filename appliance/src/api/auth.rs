@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
 use super::ApiError;
+use crate::access::{Caller, CallerKind, Connection, Role};
 
 /// Shorter tokens can be guessed.
 const TOKEN_BYTES: usize = 16;
@@ -89,26 +89,38 @@ pub enum Access {
     /// Everything: the socket's permissions are the check.
     Open,
     /// Everything with the token; from loopback, `/healthz` and `/readyz` without.
-    Token {
-        /// The token.
-        token: Secret,
-        /// The other end.
-        peer: IpAddr,
-    },
+    Token(Secret),
 }
 
-pub(super) async fn check(State(access): State<Access>, request: Request, next: Next) -> Response {
-    if allows(&access, request.uri().path(), request.headers()) {
-        next.run(request).await
-    } else {
-        ApiError::Unauthorized.into_response()
+/// The door: lets nobody in who is not known, and says to the handlers who it is.
+pub(super) async fn check(
+    State((access, connection)): State<(Access, Connection)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match caller(&access, connection, request.headers()) {
+        Some(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        None if is_probe(request.uri().path()) && connection.is_local() => next.run(request).await,
+        None => ApiError::Unauthorized.into_response(),
     }
 }
 
-fn allows(access: &Access, path: &str, headers: &HeaderMap) -> bool {
-    let Access::Token { token, peer } = access else { return true };
-    let probe = matches!(path, "/healthz" | "/readyz");
-    (probe && peer.is_loopback()) || bearer(headers).is_some_and(|given| token.is(given))
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+}
+
+fn caller(access: &Access, connection: Connection, headers: &HeaderMap) -> Option<Caller> {
+    let (name, kind) = match access {
+        Access::Open => ("root", CallerKind::Socket),
+        Access::Token(token) => {
+            bearer(headers).filter(|given| token.is(given))?;
+            ("token-file", CallerKind::Token("token-file".into()))
+        }
+    };
+    Some(Caller { name: name.into(), role: Role::Administrator, kind, connection })
 }
 
 /// RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1).
@@ -122,14 +134,29 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
+    use crate::access::Ends;
+
+    fn from(peer: &str) -> Connection {
+        let local = "192.0.2.254:8440".parse().unwrap();
+        Connection::new(Some(Ends::new(format!("{peer}:1").parse().unwrap(), local)))
+    }
+
     fn allowed(peer: &str, path: &str, authorization: Option<&str>) -> bool {
-        let token = Secret("0123456789abcdef".into());
-        let access = Access::Token { token, peer: peer.parse().unwrap() };
+        let access = Access::Token(Secret("0123456789abcdef".into()));
         let mut headers = HeaderMap::new();
         if let Some(value) = authorization {
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         }
-        allows(&access, path, &headers)
+        let connection = from(peer);
+        caller(&access, connection, &headers).is_some() || is_probe(path) && connection.is_local()
+    }
+
+    #[test]
+    fn who_opens_the_socket_is_root() {
+        let caller = caller(&Access::Open, Connection::new(None), &HeaderMap::new()).unwrap();
+        assert_eq!((&*caller.name, caller.role), ("root", Role::Administrator));
+        assert_eq!(caller.connection.to_string(), "local");
+        assert_eq!(from("[::ffff:192.0.2.1]").to_string(), "192.0.2.1");
     }
 
     #[test]
@@ -157,17 +184,14 @@ mod tests {
     #[test]
     fn probes_need_no_token_from_loopback_only() {
         assert!(allowed("127.0.0.1", "/healthz", None));
-        assert!(allowed("::1", "/readyz", None));
+        assert!(allowed("[::1]", "/readyz", None));
         assert!(!allowed("192.0.2.1", "/healthz", None));
         assert!(!allowed("127.0.0.1", "/healthz/../v1/status", None));
     }
 
     #[test]
     fn token_is_never_shown() {
-        let access = Access::Token {
-            token: Secret("0123456789abcdef".into()),
-            peer: IpAddr::from([127, 0, 0, 1]),
-        };
+        let access = Access::Token(Secret("0123456789abcdef".into()));
         assert!(!format!("{access:?}").contains("0123"));
     }
 

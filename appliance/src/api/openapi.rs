@@ -12,7 +12,8 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
 use crate::event::Event;
 use crate::wire::{
     Applied, Counters, Gateway, GatewayList, Plan, Prefilter, PrefilterList, ProblemDetails,
-    Readiness, Service, ServiceList, Status, Supposition, TraceAnswer, TraceRequest, Version,
+    Readiness, Service, ServiceList, Session, Status, Supposition, TraceAnswer, TraceRequest,
+    Version,
 };
 
 #[derive(OpenApi)]
@@ -21,6 +22,7 @@ use crate::wire::{
     tags(
         (name = "objects", description = "The configuration: what is wanted, with what became of it"),
         (name = "state", description = "What is"),
+        (name = "access", description = "Who may do what"),
         (name = "probes", description = "For supervisors and monitoring"),
     )
 )]
@@ -68,6 +70,7 @@ described!(
     Readiness,
     Service,
     ServiceList,
+    Session,
     Status,
     Supposition,
     TraceAnswer,
@@ -130,9 +133,9 @@ mod tests {
             .flat_map(|path| path.as_object().unwrap().values())
             .map(|o| o["operationId"].as_str().unwrap())
             .collect();
-        assert_eq!(ids.len(), 3 * 5 + 11);
+        assert_eq!(ids.len(), 3 * 5 + 12);
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 3 * 5 + 11);
+        assert_eq!(ids.len(), 3 * 5 + 12);
     }
 }

@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::auth::{self, Access, Secret};
+use crate::access::{Connection, Ends};
 
 /// Connections at one time, each listener.
 const CONNECTIONS: usize = 512;
@@ -132,15 +133,16 @@ pub async fn serve(listeners: Listeners, router: Router, stop: watch::Receiver<b
 trait Accept: Send + Sync {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Access)>> + Send;
+    fn accept(&self)
+    -> impl Future<Output = io::Result<(Self::Stream, Access, Connection)>> + Send;
 }
 
 impl Accept for UnixListener {
     type Stream = UnixStream;
 
-    async fn accept(&self) -> io::Result<(UnixStream, Access)> {
+    async fn accept(&self) -> io::Result<(UnixStream, Access, Connection)> {
         let (stream, _) = Self::accept(self).await?;
-        Ok((stream, Access::Open))
+        Ok((stream, Access::Open, Connection::new(None)))
     }
 }
 
@@ -152,9 +154,10 @@ struct Tcp {
 impl Accept for Tcp {
     type Stream = TcpStream;
 
-    async fn accept(&self) -> io::Result<(TcpStream, Access)> {
+    async fn accept(&self) -> io::Result<(TcpStream, Access, Connection)> {
         let (stream, peer) = self.listener.accept().await?;
-        Ok((stream, Access::Token { token: self.token.clone(), peer: peer.ip().to_canonical() }))
+        let connection = Connection::new(Some(Ends::new(peer, stream.local_addr()?)));
+        Ok((stream, Access::Token(self.token.clone()), connection))
     }
 }
 
@@ -166,7 +169,7 @@ async fn listen<A: Accept>(listener: A, router: Router, mut stop: watch::Receive
             let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
             Ok::<_, io::Error>((permit, listener.accept().await?))
         };
-        let (permit, (stream, access)) = tokio::select! {
+        let (permit, (stream, access, connection)) = tokio::select! {
             accepted = accepted => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -177,7 +180,8 @@ async fn listen<A: Accept>(listener: A, router: Router, mut stop: watch::Receive
             },
             () = stopped(&mut stop) => break,
         };
-        let checked = router.clone().layer(middleware::from_fn_with_state(access, auth::check));
+        let door = middleware::from_fn_with_state((access, connection), auth::check);
+        let checked = router.clone().layer(door);
         answer(stream, checked, permit, &graceful);
     }
     // Streams of events have no end: they are cut off after the grace.

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::ApiError;
+use crate::access::Caller;
 
 /// A body that is text.
 pub(super) struct Text(pub(super) String);
@@ -59,5 +60,16 @@ impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
         sluice_model::Name::new(text)
             .map(Self)
             .map_err(|error| ApiError::Request(error.to_string()))
+    }
+}
+
+/// Who asks.
+pub(super) struct By(pub(super) Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().map(Self).ok_or(ApiError::Unauthorized)
     }
 }

@@ -1,0 +1,55 @@
+//! Roles: each may do what the one before may, and more.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What somebody may do.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Look at everything but users, tokens and the audit log.
+    Viewer,
+    /// Also: services, health checks, draining.
+    Operator,
+    /// Also: prefilters, policies, tunnels.
+    Security,
+    /// Everything.
+    Administrator,
+}
+
+impl Role {
+    /// All of them, from least to most.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Security, Self::Administrator];
+
+    /// As it is written in requests and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Security => "security",
+            Self::Administrator => "administrator",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
