@@ -8,6 +8,8 @@ mod events;
 mod metrics;
 mod openapi;
 mod probes;
+mod profiles;
+mod series;
 mod server;
 mod session;
 mod state;
@@ -31,6 +33,7 @@ pub use server::{Listeners, ServeError, serve};
 
 use crate::engine::Handle;
 use crate::event::EventLog;
+use crate::series::Series;
 use error::ApiError;
 
 /// A million prefixes take some 30 MB.
@@ -44,6 +47,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 struct Api {
     engine: Handle,
     events: Arc<EventLog>,
+    series: Arc<Series>,
 }
 
 /// All routes, open to everybody who can connect.
@@ -61,7 +65,7 @@ pub fn router(engine: Handle, events: Arc<EventLog>) -> Router {
         })
         .layer(middleware::from_fn(within_time))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .with_state(Api { engine, events })
+        .with_state(Api { series: crate::series::start(engine.clone()), engine, events })
 }
 
 fn routes() -> OpenApiRouter<Api> {
@@ -73,6 +77,11 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(views::plan, views::suppose))
         .routes(routes!(views::trace))
         .routes(routes!(views::version))
+        .routes(routes!(profiles::capabilities))
+        .routes(routes!(profiles::names))
+        .routes(routes!(profiles::profile))
+        .routes(routes!(series::series))
+        .routes(routes!(series::names))
         .routes(routes!(session::session))
         .routes(routes!(events::events))
         .routes(routes!(metrics::metrics))

@@ -46,6 +46,9 @@ pub struct Options {
     /// Removes programs, tables and pins of an earlier run, and ends. The state directory stays.
     #[arg(long)]
     detach_all: bool,
+    /// Prints the description of the API (OpenAPI 3.1), and ends.
+    #[arg(long)]
+    openapi: bool,
     /// What is logged: a level, or levels by module such as `info,sluice_appliance::health=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info", env = "SLUICE_LOG")]
     log: String,
@@ -95,6 +98,10 @@ pub async fn main(options: Options) -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), DaemonError> {
+    if options.openapi {
+        println!("{:#}", api::openapi());
+        return Ok(());
+    }
     start_log(&options)?;
     if options.detach_all {
         let detached = linux::detach_all(&options.pins)?;

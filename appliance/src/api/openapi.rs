@@ -11,9 +11,9 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
 
 use crate::event::Event;
 use crate::wire::{
-    Applied, Counters, Gateway, GatewayList, Plan, Prefilter, PrefilterList, ProblemDetails,
-    Readiness, Service, ServiceList, Session, Status, Supposition, TraceAnswer, TraceRequest,
-    Version,
+    Applied, Capabilities, Counters, Gateway, GatewayList, Plan, Prefilter, PrefilterList,
+    ProblemDetails, ProfileNames, Readiness, SeriesAnswer, SeriesNames, Service, ServiceList,
+    Session, ShippedProfile, Status, Supposition, TraceAnswer, TraceRequest, Version,
 };
 
 #[derive(OpenApi)]
@@ -59,6 +59,7 @@ macro_rules! described {
 
 described!(
     Applied,
+    Capabilities,
     Counters,
     Event,
     Gateway,
@@ -67,7 +68,11 @@ described!(
     Prefilter,
     PrefilterList,
     ProblemDetails,
+    ProfileNames,
+    ShippedProfile,
     Readiness,
+    SeriesAnswer,
+    SeriesNames,
     Service,
     ServiceList,
     Session,
@@ -133,9 +138,9 @@ mod tests {
             .flat_map(|path| path.as_object().unwrap().values())
             .map(|o| o["operationId"].as_str().unwrap())
             .collect();
-        assert_eq!(ids.len(), 3 * 5 + 12);
+        assert_eq!(ids.len(), 3 * 5 + 17);
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 3 * 5 + 12);
+        assert_eq!(ids.len(), 3 * 5 + 17);
     }
 }
