@@ -2,13 +2,17 @@
 
 mod apply;
 mod auth;
+mod backup;
+mod candidate;
 mod collections;
+mod confirmation;
 mod error;
 mod events;
 mod metrics;
 mod openapi;
 mod probes;
 mod profiles;
+mod revisions;
 mod series;
 mod server;
 mod session;
@@ -71,6 +75,10 @@ pub fn router(engine: Handle, events: Arc<EventLog>) -> Router {
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(collections::routes())
+        .merge(candidate::routes())
+        .merge(revisions::routes())
+        .merge(confirmation::routes())
+        .merge(backup::routes())
         .routes(routes!(apply::apply))
         .routes(routes!(views::status))
         .routes(routes!(views::counters))

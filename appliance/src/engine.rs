@@ -5,6 +5,7 @@
 mod card;
 mod conditions;
 mod counters;
+mod editing;
 mod error;
 mod handle;
 mod hops;
@@ -134,8 +135,8 @@ impl Engine {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Read(read) => read(self),
-            Command::Change { change, dry_run, reply } => {
-                let result = self.change(*change, dry_run).await;
+            Command::Change { order, reply } => {
+                let result = self.change(*order).await;
                 // Who asked may be gone; the change is made in any case.
                 let _ = reply.send(result);
             }

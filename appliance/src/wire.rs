@@ -2,17 +2,25 @@
 
 mod access;
 mod applied;
+mod backup;
+mod candidate;
 mod counters;
 mod objects;
 mod plan;
 mod problem;
 mod profiles;
+mod revision;
 mod series;
 mod status;
 mod trace;
 
 pub use access::Session;
 pub use applied::Applied;
+pub use backup::{Backup, BackupRequest, KeyDerivation, Passphrase, RestoreRequest};
+pub use candidate::{
+    Candidate, CandidateDiff, CandidateEdit, CandidateList, CommitRequest, Conflict, EditAction,
+    Validation, Warning, WarningKind,
+};
 pub use counters::{
     BackendCounters, Counters, PlacementTraffic, ReasonCount, ServiceCounters, TopPrefixCount,
     Traffic,
@@ -21,6 +29,10 @@ pub use objects::{Gateway, GatewayList, Origin, Prefilter, PrefilterList, Servic
 pub use plan::{CardView, LinkPlan, Plan, Supposition, TableSize};
 pub use problem::{ProblemDetails, ProblemItem};
 pub use profiles::{Capabilities, LinkCapabilities, ProfileNames, ShippedProfile};
+pub use revision::{
+    Confirmation, ConfirmationState, PendingCommit, Revision, RevisionDetail, RevisionList,
+    RevisionOrigin,
+};
 pub use series::{SeriesAnswer, SeriesNames, SeriesValues};
 pub use status::{DirectoryStatus, Readiness, Status, Totals, Version};
 pub use trace::{

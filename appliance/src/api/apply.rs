@@ -6,10 +6,10 @@ use serde::Deserialize;
 use sluice_model::parse;
 use utoipa::IntoParams;
 
-use super::state::{Params, Text};
+use super::state::{By, Params, Text};
 use super::{Api, ApiError};
 use crate::engine::ChangeError;
-use crate::store::{Change, Refusal};
+use crate::store::{Change, Order, Refusal};
 use crate::wire::{Applied, ProblemDetails};
 
 #[derive(Deserialize, IntoParams)]
@@ -19,6 +19,15 @@ pub(super) struct ApplyParams {
     /// Check and plan, but change nothing.
     #[serde(default)]
     dry_run: bool,
+    /// Put them into the caller's candidate; nothing takes effect.
+    #[serde(default)]
+    candidate: bool,
+    /// Do it in spite of warnings.
+    #[serde(default)]
+    accept_warnings: bool,
+    /// What it is for, for the history.
+    #[serde(default)]
+    message: Option<String>,
     /// What problems call the body. Default: `request`.
     #[serde(default)]
     file: Option<String>,
@@ -38,11 +47,19 @@ pub(super) struct ApplyParams {
 )]
 pub(super) async fn apply(
     State(api): State<Api>,
+    By(caller): By,
     Params(params): Params<ApplyParams>,
     Text(text): Text,
 ) -> Result<Json<Applied>, ApiError> {
     let file = params.file.as_deref().unwrap_or("request");
     let parsed =
         parse(file, &text).map_err(|problems| ChangeError::Refused(Refusal::Invalid(problems)))?;
-    Ok(Json(api.engine.change(Change::Apply(parsed), params.dry_run).await?))
+    let order = Order {
+        message: params.message,
+        accept_warnings: params.accept_warnings,
+        dry_run: params.dry_run,
+        to_candidate: params.candidate,
+        ..Order::by(&caller, Change::Apply(parsed))
+    };
+    Ok(Json(api.engine.submit(order).await?))
 }

@@ -9,10 +9,11 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::state::{NameInPath, Params, Text};
+use super::state::{By, NameInPath, Params, Text};
 use super::{Api, ApiError};
+use crate::access::Caller;
 use crate::engine::ChangeError;
-use crate::store::{Change, Refusal};
+use crate::store::{Change, Order, Refusal};
 use crate::wire::{self, Applied, ProblemDetails};
 
 #[derive(Deserialize, IntoParams)]
@@ -22,6 +23,12 @@ struct WriteParams {
     /// Check and plan, but change nothing.
     #[serde(default)]
     dry_run: bool,
+    /// Put it into the caller's candidate; nothing takes effect.
+    #[serde(default)]
+    candidate: bool,
+    /// Do it in spite of warnings.
+    #[serde(default)]
+    accept_warnings: bool,
     /// Replace the object without saying which version of it was seen.
     #[serde(default)]
     force: bool,
@@ -34,6 +41,12 @@ struct PatchParams {
     /// Check and plan, but change nothing.
     #[serde(default)]
     dry_run: bool,
+    /// Put it into the caller's candidate; nothing takes effect.
+    #[serde(default)]
+    candidate: bool,
+    /// Do it in spite of warnings.
+    #[serde(default)]
+    accept_warnings: bool,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -43,20 +56,39 @@ struct DeleteParams {
     /// Check and plan, but change nothing.
     #[serde(default)]
     dry_run: bool,
+    /// Put it into the caller's candidate; nothing takes effect.
+    #[serde(default)]
+    candidate: bool,
+    /// Do it in spite of warnings.
+    #[serde(default)]
+    accept_warnings: bool,
     /// Delete only if this is still the object's version.
     #[serde(default)]
     resource_version: Option<String>,
 }
 
+/// A change with what the parameters of all its requests say. The three kinds of parameters have these fields in common.
+macro_rules! order {
+    ($caller:ident, $params:ident, $change:ident) => {
+        Order {
+            accept_warnings: $params.accept_warnings,
+            dry_run: $params.dry_run,
+            to_candidate: $params.candidate,
+            ..Order::by($caller, $change)
+        }
+    };
+}
+
 async fn put(
     api: &Api,
+    caller: &Caller,
     id: ObjectId,
     params: &WriteParams,
     text: &str,
 ) -> Result<Json<Applied>, ApiError> {
     let parsed = one(parse("request", text), &id)?;
     let change = Change::Put { id, parsed: Box::new(parsed), force: params.force };
-    Ok(Json(api.engine.change(change, params.dry_run).await?))
+    Ok(Json(api.engine.submit(order!(caller, params, change)).await?))
 }
 
 /// The one object of a body.
@@ -76,6 +108,7 @@ fn one(
 
 async fn patch(
     api: &Api,
+    caller: &Caller,
     id: ObjectId,
     params: &PatchParams,
     text: &str,
@@ -83,12 +116,18 @@ async fn patch(
     let patch: Value = serde_json::from_str(text).map_err(|error| {
         ApiError::Request(format!("the body is not a JSON merge patch (RFC 7396): {error}"))
     })?;
-    Ok(Json(api.engine.change(Change::Patch { id, patch }, params.dry_run).await?))
+    let change = Change::Patch { id, patch };
+    Ok(Json(api.engine.submit(order!(caller, params, change)).await?))
 }
 
-async fn delete(api: &Api, id: ObjectId, params: DeleteParams) -> Result<Json<Applied>, ApiError> {
+async fn delete(
+    api: &Api,
+    caller: &Caller,
+    id: ObjectId,
+    params: DeleteParams,
+) -> Result<Json<Applied>, ApiError> {
     let change = Change::Delete { id, version: params.resource_version };
-    Ok(Json(api.engine.change(change, params.dry_run).await?))
+    Ok(Json(api.engine.submit(order!(caller, params, change)).await?))
 }
 
 /// The five operations of one kind. A macro, because the description of each operation names its types and its path.
@@ -141,11 +180,12 @@ macro_rules! collection {
             )]
             pub(super) async fn put(
                 State(api): State<Api>,
+                By(caller): By,
                 NameInPath(name): NameInPath,
                 Params(params): Params<WriteParams>,
                 Text(text): Text,
             ) -> Result<Json<Applied>, ApiError> {
-                super::put(&api, id(name), &params, &text).await
+                super::put(&api, &caller, id(name), &params, &text).await
             }
 
             /// Changes parts of it by a JSON merge patch (RFC 7396).
@@ -162,11 +202,12 @@ macro_rules! collection {
             )]
             pub(super) async fn patch(
                 State(api): State<Api>,
+                By(caller): By,
                 NameInPath(name): NameInPath,
                 Params(params): Params<PatchParams>,
                 Text(text): Text,
             ) -> Result<Json<Applied>, ApiError> {
-                super::patch(&api, id(name), &params, &text).await
+                super::patch(&api, &caller, id(name), &params, &text).await
             }
 
             /// Removes it.
@@ -182,10 +223,11 @@ macro_rules! collection {
             )]
             pub(super) async fn delete(
                 State(api): State<Api>,
+                By(caller): By,
                 NameInPath(name): NameInPath,
                 Params(params): Params<DeleteParams>,
             ) -> Result<Json<Applied>, ApiError> {
-                super::delete(&api, id(name), params).await
+                super::delete(&api, &caller, id(name), params).await
             }
 
             pub(super) fn routes() -> OpenApiRouter<Api> {

@@ -51,11 +51,18 @@ impl ApiError {
                 Refusal::Invalid(_) | Refusal::OtherObject { .. } => {
                     StatusCode::UNPROCESSABLE_ENTITY
                 }
-                Refusal::NotFound(_) => StatusCode::NOT_FOUND,
+                Refusal::NotFound(_) | Refusal::NoRevision { .. } => StatusCode::NOT_FOUND,
+                Refusal::ConfirmTime(_) | Refusal::NotForCandidate(_) => StatusCode::BAD_REQUEST,
                 Refusal::NoVersion { .. } => StatusCode::PRECONDITION_REQUIRED,
-                Refusal::Stale { .. } | Refusal::Gone { .. } | Refusal::OwnedByFile { .. } => {
-                    StatusCode::CONFLICT
-                }
+                Refusal::Stale { .. }
+                | Refusal::Gone { .. }
+                | Refusal::OwnedByFile { .. }
+                | Refusal::Conflicts(_)
+                | Refusal::Warned(_)
+                | Refusal::Unconfirmed { .. }
+                | Refusal::NothingPending
+                | Refusal::SameConnection
+                | Refusal::EmptyCandidate => StatusCode::CONFLICT,
             },
             Self::Change(ChangeError::Unplannable(_)) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Change(ChangeError::Link { .. }) => StatusCode::CONFLICT,
@@ -83,6 +90,18 @@ impl ApiError {
                 }
                 Refusal::NoVersion { .. } => ("version-required", "The object's version is needed"),
                 Refusal::OwnedByFile { .. } => ("owned-by-file", "The object belongs to a file"),
+                Refusal::Conflicts(_) => ("conflicts", "Others changed the same"),
+                Refusal::Warned(_) => ("warned", "The change would cut off this session"),
+                Refusal::Unconfirmed { .. } => ("unconfirmed", "A commit waits to be confirmed"),
+                Refusal::NothingPending => ("nothing-pending", "No commit waits to be confirmed"),
+                Refusal::SameConnection => {
+                    ("same-connection", "The confirmation needs a new connection")
+                }
+                Refusal::NoRevision { .. } => ("not-found", "The revision is not kept"),
+                Refusal::EmptyCandidate => ("empty-candidate", "There is nothing to commit"),
+                Refusal::ConfirmTime(_) | Refusal::NotForCandidate(_) => {
+                    ("request", "The request cannot be understood")
+                }
             },
             Self::Change(ChangeError::Unplannable(_)) => {
                 ("unplannable", "The gateway cannot do this")
@@ -115,6 +134,12 @@ impl ApiError {
                 ChangeError::Refused(Refusal::Invalid(problems))
                 | ChangeError::Unplannable(problems),
             ) => problems.iter().map(ProblemItem::from).collect(),
+            Self::Change(ChangeError::Refused(Refusal::Conflicts(conflicts))) => {
+                conflicts.iter().map(ProblemItem::from).collect()
+            }
+            Self::Change(ChangeError::Refused(Refusal::Warned(warnings))) => {
+                warnings.iter().map(ProblemItem::from).collect()
+            }
             _ => Vec::new(),
         }
     }

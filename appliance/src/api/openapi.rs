@@ -11,9 +11,11 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
 
 use crate::event::Event;
 use crate::wire::{
-    Applied, Capabilities, Counters, Gateway, GatewayList, Plan, Prefilter, PrefilterList,
-    ProblemDetails, ProfileNames, Readiness, SeriesAnswer, SeriesNames, Service, ServiceList,
-    Session, ShippedProfile, Status, Supposition, TraceAnswer, TraceRequest, Version,
+    Applied, Backup, BackupRequest, Candidate, CandidateDiff, CandidateList, Capabilities,
+    CommitRequest, Confirmation, Counters, Gateway, GatewayList, Plan, Prefilter, PrefilterList,
+    ProblemDetails, ProfileNames, Readiness, RestoreRequest, Revision, RevisionDetail,
+    RevisionList, SeriesAnswer, SeriesNames, Service, ServiceList, Session, ShippedProfile, Status,
+    Supposition, TraceAnswer, TraceRequest, Validation, Version,
 };
 
 #[derive(OpenApi)]
@@ -21,6 +23,7 @@ use crate::wire::{
     info(title = "Sluice", description = "L4 load balancer and packet filter with an eBPF datapath."),
     tags(
         (name = "objects", description = "The configuration: what is wanted, with what became of it"),
+        (name = "configuration", description = "Candidates, history, confirmation, backup"),
         (name = "state", description = "What is"),
         (name = "access", description = "Who may do what"),
         (name = "probes", description = "For supervisors and monitoring"),
@@ -59,7 +62,14 @@ macro_rules! described {
 
 described!(
     Applied,
+    Backup,
+    BackupRequest,
+    Candidate,
+    CandidateDiff,
+    CandidateList,
     Capabilities,
+    CommitRequest,
+    Confirmation,
     Counters,
     Event,
     Gateway,
@@ -69,17 +79,22 @@ described!(
     PrefilterList,
     ProblemDetails,
     ProfileNames,
-    ShippedProfile,
     Readiness,
+    RestoreRequest,
+    Revision,
+    RevisionDetail,
+    RevisionList,
     SeriesAnswer,
     SeriesNames,
     Service,
     ServiceList,
     Session,
+    ShippedProfile,
     Status,
     Supposition,
     TraceAnswer,
     TraceRequest,
+    Validation,
     Version,
 );
 
@@ -138,9 +153,9 @@ mod tests {
             .flat_map(|path| path.as_object().unwrap().values())
             .map(|o| o["operationId"].as_str().unwrap())
             .collect();
-        assert_eq!(ids.len(), 3 * 5 + 17);
+        assert_eq!(ids.len(), 3 * 5 + 12 + 17 + 5);
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 3 * 5 + 17);
+        assert_eq!(ids.len(), 3 * 5 + 12 + 17 + 5);
     }
 }

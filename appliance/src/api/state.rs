@@ -73,3 +73,23 @@ impl<S: Send + Sync> FromRequestParts<S> for By {
         parts.extensions.get().cloned().map(Self).ok_or(ApiError::Unauthorized)
     }
 }
+
+/// The number in the path.
+pub(super) struct NumberInPath(pub(super) u64);
+
+impl<S: Send + Sync> FromRequestParts<S> for NumberInPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(number): Path<u64> = Path::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection: PathRejection| ApiError::Request(rejection.body_text()))?;
+        Ok(Self(number))
+    }
+}
+
+/// The JSON of a body; an empty one says nothing, as `{}` does.
+pub(super) fn json<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, ApiError> {
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    serde_json::from_str(text).map_err(|error| ApiError::Request(format!("{what}: {error}")))
+}

@@ -3,7 +3,7 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{ChangeError, Engine, EngineGone};
-use crate::store::Change;
+use crate::store::{Change, Order};
 use crate::wire::{Applied, Readiness};
 
 /// Requests that wait for the engine; more make the senders wait.
@@ -12,11 +12,7 @@ const WAITING: usize = 64;
 /// What the engine is asked.
 pub(super) enum Command {
     /// Change the desired objects.
-    Change {
-        change: Box<Change>,
-        dry_run: bool,
-        reply: oneshot::Sender<Result<Applied, ChangeError>>,
-    },
+    Change { order: Box<Order>, reply: oneshot::Sender<Result<Applied, ChangeError>> },
     /// Look at the state between two changes of it.
     Read(Box<dyn FnOnce(&mut Engine) + Send>),
 }
@@ -48,8 +44,16 @@ impl Handle {
     /// # Errors
     /// See [`ChangeError`]; then nothing is changed.
     pub async fn change(&self, change: Change, dry_run: bool) -> Result<Applied, ChangeError> {
+        self.submit(Order { dry_run, ..Order::local(change) }).await
+    }
+
+    /// The same with all that can be said about it.
+    ///
+    /// # Errors
+    /// See [`ChangeError`]; then nothing is changed.
+    pub async fn submit(&self, order: Order) -> Result<Applied, ChangeError> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Change { change: Box::new(change), dry_run, reply };
+        let command = Command::Change { order: Box::new(order), reply };
         self.commands.send(command).await.map_err(|_| EngineGone)?;
         answer.await.map_err(|_| EngineGone)?
     }

@@ -13,7 +13,7 @@ use super::views::key_of;
 use super::{ChangeError, Engine};
 use crate::event::{Event, EventKind, Severity};
 use crate::health::{BackendKey, Check, Verdict};
-use crate::store::{Change, Desired, Proposal, Refusal, Snapshot};
+use crate::store::{Change, Desired, Order, Proposal, Refusal, Snapshot};
 use crate::wire::Applied;
 
 impl From<PlanError> for ChangeError {
@@ -47,34 +47,39 @@ fn problem(error: &sluice_planner::Error) -> Problem {
 
 impl Engine {
     /// Makes a change take effect: propose, plan, write down, program, and only then put in force.
-    pub(super) async fn change(
-        &mut self,
-        change: Change,
-        dry_run: bool,
-    ) -> Result<Applied, ChangeError> {
-        let origin = change.origin();
-        let result = self.try_change(change, dry_run).await;
+    pub(super) async fn change(&mut self, order: Order) -> Result<Applied, ChangeError> {
+        let (origin, dry_run) = (order.change.origin(), order.dry_run);
+        let result = self.try_change(order).await;
         match &result {
-            Err(error) if !dry_run => self.tell_refusal(error, origin),
+            Err(error) if !dry_run => self.tell_refusal(error, origin.as_str()),
             _ => {}
         }
         result
     }
 
-    async fn try_change(&mut self, change: Change, dry_run: bool) -> Result<Applied, ChangeError> {
-        let origin = change.origin();
+    async fn try_change(&mut self, order: Order) -> Result<Applied, ChangeError> {
+        Refusal::check_confirm_seconds(order.confirm_seconds)?;
+        if order.to_candidate {
+            return Err(Refusal::NotForCandidate(order.change.origin().as_str()).into());
+        }
+        let Order { change, dry_run, .. } = order;
+        let (origin, is_demanding) = (change.origin(), change.is_demanding());
         let proposal = self.desired.propose(change)?;
         let Proposal { desired, diff } = proposal;
         if diff.is_empty() && !dry_run {
             // Places in files may have changed all the same.
             self.desired = desired;
-            return Ok(Applied { revision: self.desired.revision, dry_run, diff, plan: None });
+            return Ok(Applied {
+                revision: self.desired.revision,
+                dry_run,
+                diff,
+                ..Applied::default()
+            });
         }
         let mut destinations = self.destinations(&desired.objects);
         destinations.extend(self.hops.wanted());
         self.want_hops(&destinations).await;
         self.maintenance.has_spare_hops = true;
-        let is_demanding = origin != "directory";
         if is_demanding {
             self.await_required_cards(&desired.objects).await;
         }
@@ -86,12 +91,19 @@ impl Engine {
             let cards = self.plan_cards(&desired.objects, &plan)?;
             plan.placements.clone_from(&cards.placements);
             let view = self.view_of(&plan, &cards, desired.revision);
-            return Ok(Applied { revision: desired.revision, dry_run, diff, plan: Some(view) });
+            return Ok(Applied {
+                revision: desired.revision,
+                dry_run,
+                diff,
+                plan: Some(view),
+                ..Applied::default()
+            });
         }
         // Whoever asks for a link gets an answer; a file stays and is tried again.
-        let strict = match origin {
-            "directory" => HashSet::new(),
-            _ => changed_links(&self.desired.objects, &desired.objects),
+        let strict = if is_demanding {
+            changed_links(&self.desired.objects, &desired.objects)
+        } else {
+            HashSet::new()
         };
         let since = self.since_of(&desired);
         let snapshot = Snapshot { desired: desired.clone(), since: since.clone() };
@@ -108,7 +120,7 @@ impl Engine {
                 format!("revision {} is in force", self.revision()),
             )
             .with("revision", self.revision())
-            .with("origin", origin)
+            .with("origin", origin.as_str())
             .with("added", diff.added.iter().map(ToString::to_string).collect::<Vec<_>>())
             .with(
                 "changed",
@@ -116,8 +128,13 @@ impl Engine {
             )
             .with("removed", diff.removed.iter().map(ToString::to_string).collect::<Vec<_>>()),
         );
-        info!(revision = self.revision(), origin, entries = changed, "configuration applied");
-        Ok(Applied { revision: self.revision(), dry_run, diff, plan: None })
+        info!(
+            revision = self.revision(),
+            origin = origin.as_str(),
+            entries = changed,
+            "configuration applied"
+        );
+        Ok(Applied { revision: self.revision(), dry_run, diff, ..Applied::default() })
     }
 
     /// Writes down, programs, keeps; how many entries of tables changed. After an error some of it may be done.
@@ -242,7 +259,7 @@ impl Engine {
             entries.any(|(_, entry)| entry.source != sluice_model::objects::Source::Api)
         };
         let problems = match self.directory.read() {
-            Ok(Some(files)) => match self.change(Change::Directory(files), false).await {
+            Ok(Some(files)) => match self.change(Order::local(Change::Directory(files))).await {
                 Ok(_) => Vec::new(),
                 Err(
                     ChangeError::Refused(Refusal::Invalid(problems))

@@ -60,6 +60,11 @@ impl Desired {
             Change::Directory(files) => {
                 objects = self.with_files(files).map_err(Refusal::Invalid)?;
             }
+            Change::Replace { .. }
+            | Change::Restore(_)
+            | Change::Candidate
+            | Change::Rollback { .. }
+            | Change::Return => return Err(Refusal::NothingPending),
         }
         validate(&objects).map_err(Refusal::Invalid)?;
         Ok(self.numbered(objects))

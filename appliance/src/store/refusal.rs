@@ -2,7 +2,13 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use sluice_model::{Location, ObjectId, Problem};
+
+use crate::wire::{Conflict, Warning};
+
+/// The longest time that a commit may wait to be confirmed: a day.
+const MAX_CONFIRM_SECONDS: u32 = 86_400;
 
 /// A change that was refused. It changed nothing.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -55,6 +61,57 @@ pub enum Refusal {
         /// File, line and column.
         place: String,
     },
+    /// Others changed what the candidate changes, to something else.
+    #[error("{}", conflicting(.0))]
+    Conflicts(Vec<Conflict>),
+    /// The session that asks for the change would be cut off by it.
+    #[error("{}; accept the warning to do it all the same", warned(.0))]
+    Warned(Vec<Warning>),
+    /// A commit waits to be confirmed, and nothing else may change meanwhile.
+    #[error(
+        "revision {revision} waits to be confirmed until {until}: confirm it (`sluice confirm`) or return to revision \
+         {returns_to} (`sluice confirm --return`) first"
+    )]
+    Unconfirmed {
+        /// The revision that waits.
+        revision: u64,
+        /// The revision that returns.
+        returns_to: u64,
+        /// When.
+        until: Timestamp,
+    },
+    /// No commit waits to be confirmed.
+    #[error("no commit waits to be confirmed: `sluice history` tells what became of the last one")]
+    NothingPending,
+    /// The confirmation came over the connection of the commit, which proves nothing.
+    #[error(
+        "the confirmation must come over a new connection, to prove that one can be made: this is the connection of the \
+         commit; connect again and repeat it"
+    )]
+    SameConnection,
+    /// There is no such revision any more, or never was.
+    #[error(
+        "revision {revision} is not kept: `sluice history` lists those that are, from {oldest} to {newest}"
+    )]
+    NoRevision {
+        /// The one asked for.
+        revision: u64,
+        /// The oldest whose objects can return.
+        oldest: u64,
+        /// The one in force.
+        newest: u64,
+    },
+    /// The time for a confirmation makes no sense.
+    #[error(
+        "confirmSeconds: {0} s are not a time to confirm within: expected 1 to {MAX_CONFIRM_SECONDS}"
+    )]
+    ConfirmTime(u32),
+    /// The author's candidate is empty.
+    #[error("there is nothing to commit: edit something with candidate=true (`--candidate`) first")]
+    EmptyCandidate,
+    /// A candidate takes single objects and imports only.
+    #[error("a {0} cannot be put into a candidate: leave candidate=true out")]
+    NotForCandidate(&'static str),
     /// The body is not what the address says.
     #[error("the request is for {expected}, the object in it is {found}: make them agree")]
     OtherObject {
@@ -66,6 +123,16 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Refuses a time that nobody can mean.
+    pub(crate) fn check_confirm_seconds(seconds: Option<u32>) -> Result<(), Self> {
+        match seconds {
+            Some(seconds) if !(1..=MAX_CONFIRM_SECONDS).contains(&seconds) => {
+                Err(Self::ConfirmTime(seconds))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn owned_by_file(id: ObjectId, path: &str, location: Option<&Location>) -> Self {
         let place = location.map_or_else(|| path.to_owned(), ToString::to_string);
         Self::OwnedByFile { id, place }
@@ -79,4 +146,25 @@ fn summary(problems: &[Problem]) -> impl fmt::Display {
         [one] => one.to_string(),
         [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
     }
+}
+
+fn conflicting(conflicts: &[Conflict]) -> impl fmt::Display {
+    let Some(first) = conflicts.first() else { return "others changed the same".to_owned() };
+    let field = if first.field.is_empty() { "all of it" } else { &first.field };
+    let more = match conflicts.len() {
+        1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    format!(
+        "{}: {field}: was changed in between to something else{more}: look at the candidate's conflicts, edit these \
+         objects again as they shall be, and commit again",
+        first.object
+    )
+}
+
+fn warned(warnings: &[Warning]) -> impl fmt::Display {
+    let all = warnings
+        .iter()
+        .map(|warning| format!("{}: {}: {}", warning.object, warning.field, warning.message));
+    all.collect::<Vec<_>>().join("; ")
 }

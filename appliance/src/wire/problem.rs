@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluice_model::Problem;
 
+use super::{Conflict, Warning};
+
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -62,5 +64,37 @@ impl From<&Problem> for ProblemItem {
             hint: problem.hint.clone(),
             text: problem.to_string(),
         }
+    }
+}
+
+impl ProblemItem {
+    fn of(object: String, field: &str, message: String) -> Self {
+        let field = (!field.is_empty()).then(|| field.to_owned());
+        let place = field.as_ref().map_or(String::new(), |field| format!("{field}: "));
+        let text = format!("{object}: {place}{message}");
+        let object = Some(object);
+        Self { file: None, line: None, column: None, object, field, message, hint: None, text }
+    }
+}
+
+impl From<&Conflict> for ProblemItem {
+    fn from(conflict: &Conflict) -> Self {
+        let shown = |value: &Option<serde_json::Value>| {
+            value.as_ref().map_or("nothing".to_owned(), ToString::to_string)
+        };
+        let (base, mine) = (shown(&conflict.base), shown(&conflict.mine));
+        let theirs = shown(&conflict.theirs);
+        let who = match conflict.with.as_str() {
+            "running" => "what is in force".to_owned(),
+            editor => format!("the candidate of {editor}"),
+        };
+        let message = format!("was {base}; this candidate says {mine}, {who} says {theirs}");
+        Self::of(conflict.object.to_string(), &conflict.field, message)
+    }
+}
+
+impl From<&Warning> for ProblemItem {
+    fn from(warning: &Warning) -> Self {
+        Self::of(warning.object.clone(), &warning.field, warning.message.clone())
     }
 }
