@@ -20,7 +20,7 @@ try {
 		const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 		try {
 			const page = await browser.page();
-			const said = await check({ browser, page, daemon: server.daemon, client: process.env.SLUICE_CLIENT });
+			const said = await check({ browser, page, daemon: server.daemon });
 			browser.complain();
 			console.log(said?.skip ? `SKIP console: ${words}: ${said.skip}` : `PASS ${words}: ${said ?? 'ok'}`);
 		} catch (error) {

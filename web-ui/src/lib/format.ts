@@ -56,8 +56,9 @@ export function clock(time: string | number): string {
 	return new Date(time).toLocaleTimeString(settings.language, { hour12: false });
 }
 
+/** In English the order of ISO 8601: the day's and the month's place differ from country to country. */
 export function moment(time: string | number): string {
-	return new Date(time).toLocaleString(settings.language, {
+	return new Date(time).toLocaleString(settings.language === 'de' ? 'de' : 'sv', {
 		year: 'numeric',
 		month: '2-digit',
 		day: '2-digit',

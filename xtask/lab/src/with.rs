@@ -13,7 +13,7 @@ use crate::client::Steady;
 use crate::gateway::Programs;
 use crate::laboratory::{self, Laboratory, Site};
 use crate::live::knock;
-use crate::plan::{CLIENT_NAMESPACE, Nic, SERVICES, first_members};
+use crate::plan::{Nic, SERVICES, first_members};
 use crate::process::Process;
 use crate::stop::Stop;
 
@@ -51,7 +51,6 @@ fn run(lab: &mut Laboratory<'_>, command: &[OsString]) -> Result<ExitCode> {
         scope.spawn(move || knock(topology, &knocking));
         let mut wanted = Command::new(program);
         wanted.args(arguments).env("SLUICE_SOCKET", lab.daemon.socket());
-        wanted.env("SLUICE_CLIENT", CLIENT_NAMESPACE);
         let outcome = watch(lab, &steady, &mut wanted);
         done.store(true, Ordering::Relaxed);
         outcome
