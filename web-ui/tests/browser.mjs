@@ -28,8 +28,8 @@ export class Browser {
 		page.setDefaultTimeout(10_000);
 		page.on('pageerror', (error) => this.#complaints.push(error.message));
 		page.on('console', (message) => {
-			// A refusal that the check wants is told by the browser as an error too.
-			if (message.type() === 'error' && !/the server responded with a status of 4/.test(message.text())) this.#complaints.push(message.text());
+			// What a check wants, a refusal or a lost connection, is told by the browser as an error too.
+			if (message.type() === 'error' && !/the server responded with a status of 4|ERR_INTERNET_DISCONNECTED/.test(message.text())) this.#complaints.push(message.text());
 		});
 		page.on('request', (request) => {
 			if (!request.url().startsWith(this.#address) && !/^(data|blob):/.test(request.url())) this.#complaints.push(`asks somebody else: ${request.url()}`);

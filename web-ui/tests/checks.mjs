@@ -276,3 +276,42 @@ export async function aPhoneShowsEveryPageWithoutSideways({ browser }) {
 	await page.waitForURL(/\/services$/);
 	return `${PAGES.length} pages at 390 pixels`;
 }
+
+export async function aRoleIsOfferedWhatItMayDoAndNoMore({ browser, daemon }) {
+	const { body: mine } = await daemon('GET', '/v1/session');
+	const offers = [
+		{ path: '/services', name: 'New service', from: 'operator' },
+		{ path: '/services/dsr4', name: /^Drain/, from: 'operator' },
+		{ path: '/services/dsr4', name: 'Edit', from: 'operator' },
+		{ path: '/prefilters', name: 'New prefilter', from: 'security' },
+		{ path: '/system', name: 'Download a backup', from: 'administrator' },
+		{ path: '/system', name: 'Users and tokens', from: 'administrator' },
+	];
+	const roles = ['viewer', 'operator', 'security', 'administrator'];
+	for (const role of roles) {
+		const page = await browser.page();
+		await page.route('**/v1/session', (route) => route.fulfill({ json: { ...mine, role } }));
+		for (const { path, name, from } of offers) {
+			await open(page, path);
+			const there = (await page.getByRole('button', { name }).count()) + (await page.getByRole('link', { name }).count()) > 0;
+			const should = roles.indexOf(role) >= roles.indexOf(from);
+			assert(there === should, `${role}: ${name} on ${path} is ${there ? '' : 'not '}offered`);
+		}
+	}
+	return `${roles.length} roles, ${offers.length} offers`;
+}
+
+export async function aLostDaemonIsSaidAndEventsGoOnAfterwards({ page }) {
+	await open(page, '/events?kind=drop');
+	await page.locator('[data-row]').first().waitFor();
+	await page.context().setOffline(true);
+	await page.getByText(/No answer for/).waitFor({ timeout: 15_000 });
+	await page.context().setOffline(false);
+	await page.getByText(/No answer for/).waitFor({ state: 'hidden', timeout: 15_000 });
+	const shown = async () => Number(/(\d+) of/.exec(await page.getByRole('heading', { level: 1 }).innerText())?.[1] ?? 0);
+	const before = await shown();
+	await until('new events after the connection is back', async () => (await shown()) > before, 20_000);
+	const lost = await page.getByText(/events? (was|were) lost/).count();
+	assert(lost === 0, 'events were lost that the daemon still has');
+	return 'said, and resumed';
+}

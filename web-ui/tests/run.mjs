@@ -1,4 +1,5 @@
 // The console in a real browser, at the real daemon in the laboratory. Prints a line per check: PASS, FAIL or SKIP.
+// Arguments are parts of names: only those checks run.
 import { mkdirSync } from 'node:fs';
 import { start as startServer } from './server.mjs';
 import { Browser } from './browser.mjs';
@@ -16,7 +17,9 @@ const server = await startServer(socket);
 const browser = await Browser.start(server.address, screenshots);
 let failed = 0;
 try {
+	const wanted = process.argv.slice(2);
 	for (const [name, check] of Object.entries(checks)) {
+		if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
 		const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 		try {
 			const page = await browser.page();
