@@ -13,8 +13,10 @@ mod headers;
 mod metrics;
 mod openapi;
 mod probes;
+mod profiles;
 mod revisions;
 mod rules;
+mod series;
 mod server;
 mod session;
 mod state;
@@ -41,6 +43,7 @@ pub use server::{Listeners, ServeError, serve};
 use crate::access::Access;
 use crate::engine::Handle;
 use crate::event::EventLog;
+use crate::series::Series;
 use error::ApiError;
 
 /// A million prefixes take some 30 MB.
@@ -55,6 +58,7 @@ struct Api {
     engine: Handle,
     events: Arc<EventLog>,
     access: Arc<Access>,
+    series: Arc<Series>,
 }
 
 /// All routes, behind the door that finds out who asks.
@@ -74,7 +78,7 @@ pub fn router(engine: Handle, events: Arc<EventLog>, access: Arc<Access>) -> Rou
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn_with_state(access.clone(), door::check))
         .layer(middleware::from_fn(headers::careful))
-        .with_state(Api { engine, events, access })
+        .with_state(Api { series: crate::series::start(engine.clone()), engine, events, access })
 }
 
 fn routes() -> OpenApiRouter<Api> {
@@ -102,6 +106,11 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(tokens::remove))
         .routes(routes!(audit::audit))
         .routes(routes!(audit::check))
+        .routes(routes!(profiles::capabilities))
+        .routes(routes!(profiles::names))
+        .routes(routes!(profiles::profile))
+        .routes(routes!(series::series))
+        .routes(routes!(series::names))
         .routes(routes!(events::events))
         .routes(routes!(metrics::metrics))
         .routes(routes!(probes::healthz))

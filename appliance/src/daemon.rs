@@ -56,6 +56,9 @@ pub struct Options {
     /// hook, read_back or entry_write.
     #[arg(long, value_name = "FILE", requires = "emulate_card", help_heading = "Laboratory")]
     emulated_card_refuses: Option<PathBuf>,
+    /// Prints the description of the API (OpenAPI 3.1), and ends.
+    #[arg(long)]
+    openapi: bool,
     /// What is logged: a level, or levels by module such as `info,sluice_appliance::health=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info", env = "SLUICE_LOG")]
     log: String,
@@ -107,6 +110,10 @@ pub async fn main(options: Options) -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), DaemonError> {
+    if options.openapi {
+        println!("{:#}", api::openapi());
+        return Ok(());
+    }
     start_log(&options)?;
     if options.detach_all {
         let detached = linux::detach_all(&options.pins)?;

@@ -7,6 +7,7 @@
 //! | [`health`] | probes of backends |
 //! | [`event`] | the log of what happened |
 //! | [`access`] | who may do what |
+//! | [`series`] | rates over time |
 //! | [`api`] | HTTP: objects, state, events, metrics |
 //! | [`wire`] | what the API says, as types |
 //! | [`cli`] | the command |
@@ -21,6 +22,7 @@ pub mod engine;
 pub mod event;
 pub mod health;
 mod probe_card;
+pub mod series;
 pub mod store;
 mod trace;
 pub mod wire;

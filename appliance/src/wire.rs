@@ -8,7 +8,9 @@ mod counters;
 mod objects;
 mod plan;
 mod problem;
+mod profiles;
 mod revision;
+mod series;
 mod status;
 mod trace;
 
@@ -30,10 +32,12 @@ pub use counters::{
 pub use objects::{Gateway, GatewayList, Origin, Prefilter, PrefilterList, Service, ServiceList};
 pub use plan::{CardView, LinkPlan, Plan, Supposition, TableSize};
 pub use problem::{ProblemDetails, ProblemItem};
+pub use profiles::{Capabilities, LinkCapabilities, ProfileNames, ShippedProfile};
 pub use revision::{
     Confirmation, ConfirmationState, PendingCommit, Revision, RevisionDetail, RevisionList,
     RevisionOrigin,
 };
+pub use series::{SeriesAnswer, SeriesNames, SeriesValues};
 pub use status::{DirectoryStatus, Readiness, Status, Totals, Version};
 pub use trace::{
     TcpFlag, TraceAnswer, TraceBackend, TraceClass, TracePrefix, TraceProtocol, TraceRequest,

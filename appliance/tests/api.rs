@@ -378,3 +378,50 @@ async fn stopping_ends_streams_and_the_socket() {
     assert!(!server.socket.exists());
     assert!(TcpStream::connect(server.tcp).await.is_err());
 }
+
+#[tokio::test]
+async fn rates_are_kept_by_second_and_by_minute() {
+    let server = configured().await;
+    let names = async {
+        loop {
+            let names = server.ask("GET", "/v1/series/names", "").await.json();
+            if names["names"].as_array().unwrap().contains(&json!("service/web/packets")) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), names).await.unwrap();
+    let answer = server.ask("GET", "/v1/series?name=traffic/,service/web/bytes&count=10", "").await;
+    let answer = answer.json();
+    assert_eq!(answer["series"].as_array().unwrap().len(), 7, "{answer}");
+    assert_eq!(answer["series"][0]["values"].as_array().unwrap().len(), 10);
+    let wrong = server.ask("GET", "/v1/series?name=traffic/&step=1h", "").await;
+    assert_eq!(wrong.status, 400, "{}", wrong.body);
+}
+
+#[tokio::test]
+async fn cards_can_be_looked_at_and_supposed() {
+    let server = configured().await;
+    let names = server.ask("GET", "/v1/profiles", "").await.json();
+    assert!(names["names"].as_array().unwrap().contains(&json!("nfp")), "{names}");
+    let mut nfp = server.ask("GET", "/v1/profiles/nfp", "").await.json();
+    let supposed = json!({ "link": "eth0", "profile": nfp["profile"].take() });
+    let answer = server.ask("POST", "/v1/plan", &supposed.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let wrong = server.ask("GET", "/v1/profiles/none", "").await;
+    assert!(wrong.status == 400 && wrong.body.contains("nfp"), "{}", wrong.body);
+    let links = server.ask("GET", "/v1/capabilities", "").await;
+    assert_eq!(links.status, 200, "{}", links.body);
+}
+
+/// The console's client is generated from this file, so whatever changes the API changes it too.
+#[test]
+fn the_console_is_made_from_the_document_of_this_daemon() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../web-ui/openapi.json");
+    let written: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert!(
+        written == sluice_appliance::api::openapi(),
+        "web-ui/openapi.json is stale: `cargo xtask build-console` writes it"
+    );
+}

@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod console;
 mod debian;
 mod ebpf;
 mod lab;
@@ -31,6 +32,8 @@ enum Command {
     Setup(setup::Options),
     /// Compile the eBPF programs into .cache/ebpf and check the objects
     BuildEbpf,
+    /// Build the web console, which the daemon then has in it
+    BuildConsole(console::Options),
     /// Say whether a network card would take the programs that are made for cards
     CheckOffload(offload::Options),
     /// Run every tier of tests, or the named ones
@@ -59,6 +62,7 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Setup(options) => setup::setup(&options),
         Command::BuildEbpf => ebpf::build().map(|()| ExitCode::SUCCESS),
+        Command::BuildConsole(options) => console::build(&options).map(|()| ExitCode::SUCCESS),
         Command::CheckOffload(options) => offload::check_offload(&options),
         Command::Test(options) => tiers::test(&options),
         Command::Lab(options) => lab::lab(&options),

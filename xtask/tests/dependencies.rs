@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sluice-model", &["sluice-datapath"]),
     ("sluice-kernel", &["sluice-datapath"]),
     ("sluice-profile", &[]),
+    ("sluice-console", &[]),
     ("sluice-hwprobe", &["sluice-kernel", "sluice-profile"]),
     ("sluice-planner", &["sluice-datapath", "sluice-model", "sluice-profile"]),
     (
@@ -24,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "sluice-planner",
             "sluice-profile",
             "sluice-hwprobe",
+            "sluice-console",
         ],
     ),
     ("sluice-lab", &["sluice-datapath", "sluice-kernel", "sluice-model", "sluice-netdevsim"]),

@@ -34,7 +34,11 @@ fn read(folder: &Path, end: &str, found: &mut String) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path: PathBuf = entry.path();
         let name = entry.file_name();
-        if path.is_dir() && name != "target" && !name.as_encoded_bytes().starts_with(b".") {
+        if path.is_dir()
+            && name != "target"
+            && name != "node_modules"
+            && !name.as_encoded_bytes().starts_with(b".")
+        {
             read(&path, end, found);
         } else if path.extension().is_some_and(|found| found == end) {
             found.push_str(&fs::read_to_string(&path).expect("a source file"));
@@ -52,6 +56,7 @@ fn text_of(folder: &str, end: &str) -> String {
 #[test]
 fn every_promise_is_kept_by_tests_that_exist() {
     let (all, laboratory) = (text_of(".", "rs"), text_of("xtask/lab/src", "rs"));
+    let console = text_of("web-ui/tests", "mjs");
     let fixtures = text_of("datapath/tests/fixtures", "case");
     let promises = promises();
     assert!(promises.len() > 20, "the table of promises cannot be read");
@@ -72,6 +77,11 @@ fn every_promise_is_kept_by_tests_that_exist() {
             } else if name.contains('_') {
                 let declared = all.contains(&format!("fn {name}("));
                 assert!(declared, "promise {number}: there is no test `{name}`");
+                tests += 1;
+            } else if name.contains(|letter: char| letter.is_ascii_uppercase()) {
+                // JavaScript writes its names so.
+                let declared = console.contains(&format!("export async function {name}("));
+                assert!(declared, "promise {number}: the console has no check `{name}`");
                 tests += 1;
             }
         }

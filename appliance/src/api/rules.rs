@@ -43,6 +43,11 @@ pub(super) const RULES: &[(&str, &str, Need, Effect)] = &[
     ("GET", "/v1/events", VIEWER, Reads),
     ("GET", "/v1/version", VIEWER, Reads),
     ("GET", "/v1/plan", VIEWER, Reads),
+    ("GET", "/v1/capabilities", VIEWER, Reads),
+    ("GET", "/v1/profiles", VIEWER, Reads),
+    ("GET", "/v1/profiles/{name}", VIEWER, Reads),
+    ("GET", "/v1/series", VIEWER, Reads),
+    ("GET", "/v1/series/names", VIEWER, Reads),
     ("POST", "/v1/plan", VIEWER, Reads),
     ("POST", "/v1/trace", VIEWER, Reads),
     // Objects. What several at once need depends on their kinds: the handler asks.

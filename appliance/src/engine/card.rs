@@ -27,7 +27,7 @@ use sluice_planner::{Facts, Plan, SlotWords};
 use sluice_profile::{Hook, Profile};
 use tokio::sync::mpsc;
 
-use crate::wire::Supposition;
+use crate::wire::{Capabilities, LinkCapabilities, Supposition};
 pub(super) use counters::CardCounters;
 pub use counters::PlacementCounters;
 pub(super) use probe::Probed;
@@ -103,6 +103,16 @@ impl OnCards {
             patience: load::GRACE,
         };
         (cards, Heard { probed: received, loaded })
+    }
+
+    /// What the links and their cards can do.
+    pub(super) fn capabilities(&self) -> Capabilities {
+        let links = self.links.iter().map(|(link, card)| LinkCapabilities {
+            link: link.clone(),
+            profile: card.profile.as_deref().cloned(),
+            unprobed: card.unprobed.clone(),
+        });
+        Capabilities { links: links.collect() }
     }
 
     /// What shall be on the cards once the plan of the host is carried out.

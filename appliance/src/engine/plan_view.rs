@@ -8,7 +8,7 @@ use sluice_planner::card::{CardReport, CardsPlan};
 use sluice_planner::{LinkPlacement, Plan, Sizes};
 
 use super::Engine;
-use crate::wire::{self, CardView, LinkPlan, Supposition, TableSize};
+use crate::wire::{self, Capabilities, CardView, LinkPlan, Supposition, TableSize};
 
 const FEATURES: [(u32, &str); 11] = [
     (Features::IPV6, "ipv6"),
@@ -25,6 +25,11 @@ const FEATURES: [(u32, &str); 11] = [
 ];
 
 impl Engine {
+    /// What the links and their cards can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.cards.capabilities()
+    }
+
     /// Where everything runs, and what is still to be done; with a supposition, where it would run.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod report;
 mod server;
 mod stop;
 mod topology;
+mod with;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,6 +58,14 @@ enum Command {
         /// Ten times as many
         #[arg(long)]
         long: bool,
+    },
+    /// Run a command while traffic goes through the laboratory; SLUICE_SOCKET tells it where the daemon is
+    With {
+        #[command(flatten)]
+        places: Places,
+        /// The command and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
     },
     /// Remove what a laboratory left that was killed
     Clean,
@@ -113,6 +122,9 @@ fn main() -> ExitCode {
                 .programs()
                 .and_then(|programs| leaks::leaks(&programs, &places.ebpf, places.nic, cycles))
         }
+        Command::With { places, command } => places
+            .programs()
+            .and_then(|programs| with::with(&programs, &places.ebpf, places.nic, &command)),
         Command::Clean => topology::remove_stale().map(|()| ExitCode::SUCCESS),
         Command::Serve { name } => server::serve(&name).map(|()| ExitCode::SUCCESS),
     };

@@ -1,5 +1,6 @@
 //! `cargo xtask setup`: what the build and the laboratory miss, and how to get it.
 
+mod node;
 mod packages;
 mod rust_src;
 mod system;
@@ -27,6 +28,9 @@ pub(crate) struct Options {
     /// Whether the virtual machine is wanted too: always by hand, else only by what starts it.
     #[arg(skip = true)]
     pub(crate) vm: bool,
+    /// Whether the web console is to be built and tested: likewise.
+    #[arg(skip = true)]
+    pub(crate) console: bool,
 }
 
 /// One thing that has to be there.
@@ -60,6 +64,10 @@ fn check_and_install(options: &Options, always: bool) -> Result<ExitCode> {
     if options.vm {
         needs.extend(packages::for_vm());
     }
+    if options.console {
+        needs.extend(packages::for_console());
+        needs.push(node::need());
+    }
     needs.push(rust_src::need(&toolchain));
     needs.push(tools::bpf_linker(&toolchain));
     if options.ci {
@@ -90,12 +98,17 @@ pub(crate) fn ensure() -> Result<()> {
 
 /// As `ensure`, with what only continuous integration needs.
 pub(crate) fn ensure_for_ci() -> Result<()> {
-    ensure_with(&Options { check: false, ci: true, vm: true })
+    ensure_with(&Options { check: false, ci: true, vm: true, console: true })
 }
 
 /// As `ensure`, with what the virtual machine needs.
 pub(crate) fn ensure_for_vm() -> Result<()> {
     ensure_with(&Options { vm: true, ..Options::default() })
+}
+
+/// As `ensure`, with what the web console needs.
+pub(crate) fn ensure_for_console() -> Result<()> {
+    ensure_with(&Options { console: true, ..Options::default() })
 }
 
 /// Whether this process may do what only root may.

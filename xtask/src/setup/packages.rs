@@ -84,6 +84,31 @@ const VM_PROGRAMS: [Package; 1] = [Package {
     arch: "qemu-system-x86",
 }];
 
+/// What builds the web console and looks at it. Debian's nodejs may be too old, see `node`.
+const CONSOLE_PROGRAMS: [Package; 3] = [
+    Package {
+        program: "node",
+        purpose: "builds the web console",
+        debian: &["nodejs"],
+        fedora: "nodejs",
+        arch: "nodejs",
+    },
+    Package {
+        program: "npm",
+        purpose: "installs what the web console is built with",
+        debian: &["npm"],
+        fedora: "nodejs-npm",
+        arch: "npm",
+    },
+    Package {
+        program: "chromium",
+        purpose: "looks at the web console in tests",
+        debian: &["chromium"],
+        fedora: "chromium",
+        arch: "chromium",
+    },
+];
+
 /// To compile bpf-linker: LLVM's headers and library, a C++ compiler for their glue.
 const LINKER_BUILD: &str = "LLVM for bpf-linker";
 
@@ -102,6 +127,11 @@ pub(crate) fn needs(system: &System, toolchain: &Toolchain) -> Vec<Need> {
 /// What the virtual machine needs besides.
 pub(crate) fn for_vm() -> Vec<Need> {
     VM_PROGRAMS.iter().map(need).collect()
+}
+
+/// What the web console needs besides.
+pub(crate) fn for_console() -> Vec<Need> {
+    CONSOLE_PROGRAMS.iter().map(need).collect()
 }
 
 fn need(package: &Package) -> Need {
@@ -138,7 +168,12 @@ pub(crate) fn missing(system: &System, toolchain: &Toolchain, needs: &[Need]) ->
         needs.iter().any(|need| need.name == name && matches!(need.state, State::Package))
     };
     let mut names = Vec::new();
-    for package in PROGRAMS.iter().chain(&VM_PROGRAMS).filter(|package| lacks(package.program)) {
+    for package in PROGRAMS
+        .iter()
+        .chain(&VM_PROGRAMS)
+        .chain(&CONSOLE_PROGRAMS)
+        .filter(|package| lacks(package.program))
+    {
         match system.family() {
             Family::Debian => names.extend(package.debian.iter().map(|name| (*name).to_owned())),
             Family::Fedora => names.push(package.fedora.to_owned()),

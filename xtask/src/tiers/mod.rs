@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the tiers of tests, summed up in one line.
 
+mod console;
 mod lab_output;
 mod laboratory;
 mod libtest;
@@ -40,6 +41,8 @@ pub(crate) enum Tier {
     Program,
     /// Real traffic between network namespaces; root
     Netns,
+    /// A browser at the web console, while traffic goes through the laboratory; root
+    Console,
     /// A virtual machine with a stock kernel and simulated NICs
     Vm,
 }
@@ -50,6 +53,7 @@ impl Tier {
             Tier::Native => "native",
             Tier::Program => "program",
             Tier::Netns => "netns",
+            Tier::Console => "console",
             Tier::Vm => "vm",
         }
     }
@@ -108,6 +112,9 @@ fn end(total: &Summary) -> ExitCode {
 fn run(tier: Tier, selection: &Selection, options: &Options) -> Result<Summary> {
     if tier == Tier::Vm {
         return Ok(in_guest(selection, options));
+    }
+    if tier == Tier::Console {
+        return console::run(options.long);
     }
     let mut summary = Summary::default();
     libtest::begin_log(tier.name())?;

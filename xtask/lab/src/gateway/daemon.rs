@@ -175,7 +175,8 @@ impl<'lab> Daemon<'lab> {
         self.folder.join("sluiced.log")
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The API's Unix socket.
+    pub(crate) fn socket(&self) -> PathBuf {
         super::command::socket(&self.folder)
     }
 

@@ -75,7 +75,7 @@ fn watch(lab: &mut Laboratory<'_>, steady: &Steady, hold: &Hold) -> Result<()> {
 }
 
 /// A client that the prefilter denies tries again and again.
-fn knock(topology: &Topology, done: &AtomicBool) {
+pub(crate) fn knock(topology: &Topology, done: &AtomicBool) {
     for source in DENIED_SOURCES.into_iter().cycle() {
         if done.load(Ordering::Relaxed) {
             return;
