@@ -237,7 +237,7 @@ async fn export_can_be_imported_and_import_removes_what_is_not_in_it() {
 }
 
 const PASSPHRASE: &str = "correct horse battery staple";
-const PASSWORD: &str = "a long password of anna's";
+const PASSWORD: &str = "four words that nobody guesses";
 
 /// A gateway with a user and a token, and its backup.
 async fn with_backup() -> (Server, PathBuf, PathBuf) {
