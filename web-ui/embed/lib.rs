@@ -20,7 +20,7 @@ pub struct Asset {
 }
 
 /// The first parts of the addresses of pages. The program in the page tells them apart; all of them are one file.
-pub const PAGES: [&str; 14] = [
+pub const PAGES: [&str; 15] = [
     "",
     "placement",
     "services",
@@ -29,6 +29,7 @@ pub const PAGES: [&str; 14] = [
     "events",
     "trace",
     "changes",
+    "account",
     "users",
     "audit",
     "system",

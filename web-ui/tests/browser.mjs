@@ -10,6 +10,7 @@ export class Browser {
 	#screenshots;
 	#contexts = [];
 	#complaints = [];
+	#signedIn = new Map();
 	#last;
 
 	static async start(address, screenshots) {
@@ -20,9 +21,9 @@ export class Browser {
 		return made;
 	}
 
-	/** A page of a browser of its own, so that no check sees what another left. */
-	async page({ settings, ...options } = {}) {
-		const context = await this.#browser.newContext({ baseURL: this.#address, viewport: { width: 1280, height: 860 }, locale: 'en-GB', colorScheme: 'light', ...options });
+	/** A page of a browser of its own, so that no check sees what another left; signed in `as` somebody who was kept. */
+	async page({ settings, as, ...options } = {}) {
+		const context = await this.#browser.newContext({ storageState: this.#signedIn.get(as), ignoreHTTPSErrors: true, baseURL: this.#address, viewport: { width: 1280, height: 860 }, locale: 'en-GB', colorScheme: 'light', ...options });
 		if (settings) await context.addInitScript((stored) => localStorage.setItem('sluice.settings', JSON.stringify(stored)), settings);
 		const page = await context.newPage();
 		page.setDefaultTimeout(10_000);
@@ -37,6 +38,16 @@ export class Browser {
 		this.#contexts.push(context);
 		this.#last = page;
 		return page;
+	}
+
+	/** Whoever is signed in on this page is it in later ones `as` this. */
+	async keep(as, page) {
+		const { cookies } = await page.context().storageState();
+		this.#signedIn.set(as, { cookies, origins: [] });
+	}
+
+	has(as) {
+		return this.#signedIn.has(as);
 	}
 
 	/** Everything that axe finds against WCAG 2.2 AA. */

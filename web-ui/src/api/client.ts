@@ -75,22 +75,3 @@ export function words(error: unknown): string {
 	if (error instanceof Error) return error.message;
 	return String(error);
 }
-
-/** A request to a path that the generated client does not know by type. */
-export async function send<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<T> {
-	const headers: Record<string, string> = {};
-	if (method !== 'GET' && secrets.csrf) headers['x-csrf-token'] = secrets.csrf;
-	if (body !== undefined) headers['content-type'] = 'application/json';
-	let response: Response;
-	try {
-		response = await fetch(path, { method, headers, credentials: 'same-origin', body: body === undefined ? undefined : JSON.stringify(body) });
-	} catch (error) {
-		tell(0);
-		throw error;
-	}
-	tell(response.status);
-	const text = await response.text();
-	const content: unknown = text ? JSON.parse(text) : undefined;
-	if (!response.ok) throw new Refused(response.status, isProblem(content) ? content : undefined, `${response.status} ${response.statusText}`);
-	return content as T;
-}

@@ -1,68 +1,35 @@
-import { send } from '../api/client';
-import type { Role } from './session.svelte';
+import { api, ask, type Schemas } from '../api/client';
 
-export interface SignedIn {
-	user: string;
-	role: Role;
-	kind?: string;
-	csrf?: string;
-	id?: string;
-}
+export type Role = Schemas['Role'];
+export type Token = Schemas['Token'];
+export type AuditRecord = Schemas['Record'];
 
-export interface User {
-	name: string;
-	role: Role;
-	created: string;
-	password: boolean;
-	totp: boolean;
-	certificate?: string;
-}
+/** From the one that may least to the one that may everything. */
+export const ROLES: readonly Role[] = ['viewer', 'operator', 'security', 'administrator'];
 
-export interface Token {
-	id: string;
-	name: string;
-	role: Role;
-	readOnly: boolean;
-	created: string;
-	createdBy: string;
-	expires?: string;
-	used?: string;
-}
+const user = (name: string) => ({ params: { path: { name } } });
 
-export interface SessionView {
-	id: string;
-	user: string;
-	from: string;
-	agent: string;
-	created: string;
-	seen: string;
-	expires: string;
-	current: boolean;
-}
+export const signIn = (name: string, password: string, totp: string | null = null) => ask(api.POST('/v1/session', { body: { user: name, password, totp } }));
+export const signOut = () => ask(api.DELETE('/v1/session', {}));
+export const setupState = () => ask(api.GET('/v1/setup', {}));
+export const setUp = (token: string, name: string, password: string) => ask(api.POST('/v1/setup', { body: { token, user: name, password } }));
 
-export interface Record_ {
-	number: number;
-	time: string;
-	[field: string]: unknown;
-}
+export const users = () => ask(api.GET('/v1/users', {}));
+export const addUser = (name: string, role: Role, password: string) => ask(api.POST('/v1/users', { body: { name, role, password, certificate: null } }));
+export const changeRole = (name: string, role: Role) => ask(api.PATCH('/v1/users/{name}', { ...user(name), body: { role, certificate: null } }));
+export const removeUser = (name: string) => ask(api.DELETE('/v1/users/{name}', user(name)));
+/** One's own needs the one so far. */
+export const setPassword = (name: string, password: string, current?: string) => ask(api.POST('/v1/users/{name}/password', { ...user(name), body: { password, current } }));
+/** Without a code a new key is made; with one of its codes it is put in force. */
+export const setTotp = (name: string, { code = null, current }: { code?: string | null; current?: string }) => ask(api.POST('/v1/users/{name}/totp', { ...user(name), body: { code, current } }));
+export const removeTotp = (name: string) => ask(api.DELETE('/v1/users/{name}/totp', user(name)));
 
-const name = encodeURIComponent;
+export const tokens = () => ask(api.GET('/v1/tokens', {}));
+export const addToken = (token: { name: string; role: Role; readOnly: boolean; days: number | null }) => ask(api.POST('/v1/tokens', { body: token }));
+export const removeToken = (id: string) => ask(api.DELETE('/v1/tokens/{id}', { params: { path: { id } } }));
 
-export const signIn = (user: string, password: string, totp?: string) => send<SignedIn>('POST', '/v1/session', { user, password, totp });
-export const setupState = () => send<{ needed: boolean }>('GET', '/v1/setup');
-export const setUp = (token: string, user: string, password: string) => send<SignedIn | undefined>('POST', '/v1/setup', { token, user, password });
-export const signOut = () => send<void>('DELETE', '/v1/session');
-export const users = () => send<{ items: User[] }>('GET', '/v1/users');
-export const addUser = (user: { name: string; role: Role; password: string }) => send<User>('POST', '/v1/users', user);
-export const changeUser = (user: string, change: { role?: Role }) => send<User>('PATCH', `/v1/users/${name(user)}`, change);
-export const removeUser = (user: string) => send<void>('DELETE', `/v1/users/${name(user)}`);
-export const setPassword = (user: string, password: string, current?: string) => send<void>('POST', `/v1/users/${name(user)}/password`, { password, current });
-export const setTotp = (user: string, change: { code?: string; current?: string }) => send<{ enabled: boolean; secret?: string; uri?: string }>('POST', `/v1/users/${name(user)}/totp`, change);
-export const removeTotp = (user: string) => send<void>('DELETE', `/v1/users/${name(user)}/totp`);
-export const tokens = () => send<{ items: Token[] }>('GET', '/v1/tokens');
-export const addToken = (token: { name: string; role: Role; readOnly: boolean; days?: number }) => send<Token & { secret: string }>('POST', '/v1/tokens', token);
-export const removeToken = (id: string) => send<void>('DELETE', `/v1/tokens/${name(id)}`);
-export const sessions = () => send<{ items: SessionView[] }>('GET', '/v1/sessions');
-export const endSession = (id: string) => send<void>('DELETE', `/v1/sessions/${name(id)}`);
-export const audit = (before?: number) => send<{ items: Record_[] }>('GET', `/v1/audit?limit=100${before === undefined ? '' : `&before=${before}`}`);
-export const checkAudit = () => send<{ records: number; first: number; last: number; broken: unknown[] }>('GET', '/v1/audit/check');
+export const sessions = () => ask(api.GET('/v1/sessions', {}));
+export const endSession = (id: string) => ask(api.DELETE('/v1/sessions/{id}', { params: { path: { id } } }));
+
+export const audit = (before?: number) => ask(api.GET('/v1/audit', { params: { query: { before, limit: 100 } } }));
+export const checkAudit = () => ask(api.GET('/v1/audit/check', {}));

@@ -73,7 +73,7 @@ export class EventLog {
 	}
 }
 
-export const KINDS = ['drop', 'flow', 'backend-up', 'backend-down', 'config-applied', 'config-refused', 'link-attached', 'link-lost', 'tampering-healed', 'neighbour-lost', 'neighbour-found', 'table-full', 'card-placed', 'card-refused', 'card-lost'] as const satisfies EventKind[];
+export const KINDS = ['drop', 'flow', 'backend-up', 'backend-down', 'config-applied', 'config-refused', 'config-pending', 'config-confirmed', 'config-returned', 'link-attached', 'link-lost', 'tampering-healed', 'neighbour-lost', 'neighbour-found', 'table-full', 'card-placed', 'card-refused', 'card-lost'] as const satisfies EventKind[];
 
 /** Fails to compile when the API has a kind that is not in the list. */
 type Missing = Exclude<EventKind, (typeof KINDS)[number]>;

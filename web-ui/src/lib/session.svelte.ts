@@ -1,13 +1,14 @@
-import { api, ask, onAnswer, Refused, setCsrf } from '../api/client';
-
-export type Role = 'viewer' | 'operator' | 'security' | 'administrator';
-const ORDER: Role[] = ['viewer', 'operator', 'security', 'administrator'];
+import { api, ask, onAnswer, Refused, setCsrf, type Schemas } from '../api/client';
+import { ROLES, type Role } from './access';
 
 /** Who looks, and whether the daemon answers. */
 class Session {
 	user = $state('');
 	role = $state<Role>('viewer');
 	kind = $state('');
+	readOnly = $state(false);
+	/** When the session ends, however busy it is. */
+	expires = $state('');
 	known = $state(false);
 	signedOut = $state(false);
 	lostSince = $state(0);
@@ -21,13 +22,16 @@ class Session {
 	}
 
 	may(role: Role): boolean {
-		return ORDER.indexOf(this.role) >= ORDER.indexOf(role);
+		if (this.readOnly && role !== 'viewer') return false;
+		return ROLES.indexOf(this.role) >= ROLES.indexOf(role);
 	}
 
-	take(session: { user: string; role: string; kind?: string; csrf?: string | null }): void {
+	take(session: Schemas['Session']): void {
 		this.user = session.user;
-		this.role = session.role as Role;
-		this.kind = session.kind ?? 'session';
+		this.role = session.role;
+		this.kind = session.kind;
+		this.readOnly = session.readOnly ?? false;
+		this.expires = session.expires ?? '';
 		if (session.csrf) setCsrf(session.csrf);
 		this.known = true;
 		this.signedOut = false;

@@ -19,3 +19,4 @@ export { default as ArrowUp } from '@lucide/svelte/icons/arrow-up';
 export { default as ArrowDown } from '@lucide/svelte/icons/arrow-down';
 export { default as ArrowRight } from '@lucide/svelte/icons/arrow-right';
 export { default as Person } from '@lucide/svelte/icons/circle-user-round';
+export { default as Lock } from '@lucide/svelte/icons/lock';

@@ -1,6 +1,6 @@
 import type { Component } from 'svelte';
 import type { Key } from '../lib/i18n.svelte';
-import type { Role } from '../lib/session.svelte';
+import type { Role } from '../lib/access';
 import * as Icon from './icons';
 
 interface Item {
@@ -36,7 +36,7 @@ export const NAV: { key: Key; items: Item[] }[] = [
 		key: 'nav.administer',
 		items: [
 			{ page: 'users', key: 'nav.users', icon: Icon.Users as Component, role: 'administrator', letter: 'u' },
-			{ page: 'audit', key: 'nav.audit', icon: Icon.Scroll as Component, role: 'administrator', letter: 'a' },
+			{ page: 'audit', key: 'nav.audit', icon: Icon.Scroll as Component, role: 'security', letter: 'a' },
 			{ page: 'system', key: 'nav.system', icon: Icon.Settings as Component, letter: 'y' },
 		],
 	},

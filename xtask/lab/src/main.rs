@@ -59,7 +59,8 @@ enum Command {
         #[arg(long)]
         long: bool,
     },
-    /// Run a command while traffic goes through the laboratory; SLUICE_SOCKET tells it where the daemon is
+    /// Run a command at the client while traffic goes through the laboratory; SLUICE_SOCKET and SLUICE_SERVER tell it
+    /// where the daemon is, `SLUICE_DAEMON_LOG` what it says
     With {
         #[command(flatten)]
         places: Places,

@@ -1,6 +1,7 @@
-//! `sluice-lab with -- COMMAND`: a command beside the laboratory, with traffic and a client that is denied.
+//! `sluice-lab with -- COMMAND`: a command at the laboratory's client, with traffic and another client that is denied.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -13,11 +14,13 @@ use crate::client::Steady;
 use crate::gateway::Programs;
 use crate::laboratory::{self, Laboratory, Site};
 use crate::live::knock;
-use crate::plan::{Nic, SERVICES, first_members};
+use crate::plan::{CLIENT_SUBNET, Nic, SERVICES, first_members};
 use crate::process::Process;
 use crate::stop::Stop;
 
 const REQUESTS_PER_SECOND: u32 = 100;
+/// Where the API listens, on the gateway's address towards the client.
+const API_PORT: u16 = 8440;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Builds the laboratory, runs the command, and takes everything away. Ends as the command did.
@@ -41,6 +44,8 @@ pub(crate) fn with(
 
 fn run(lab: &mut Laboratory<'_>, command: &[OsString]) -> Result<ExitCode> {
     let (program, arguments) = command.split_first().context("no command")?;
+    let api = SocketAddr::from((CLIENT_SUBNET.gateway_v4(), API_PORT));
+    lab.daemon.listen_on(api);
     lab.daemon.start()?;
     lab.apply_and_wait(&first_members())?;
     let steady = Steady::start(&lab.topology.client, &SERVICES, REQUESTS_PER_SECOND)?;
@@ -50,7 +55,11 @@ fn run(lab: &mut Laboratory<'_>, command: &[OsString]) -> Result<ExitCode> {
         let topology = lab.topology;
         scope.spawn(move || knock(topology, &knocking));
         let mut wanted = Command::new(program);
-        wanted.args(arguments).env("SLUICE_SOCKET", lab.daemon.socket());
+        wanted
+            .args(arguments)
+            .env("SLUICE_SOCKET", lab.daemon.socket())
+            .env("SLUICE_SERVER", format!("https://{api}"))
+            .env("SLUICE_DAEMON_LOG", lab.daemon.log_file());
         let outcome = watch(lab, &steady, &mut wanted);
         done.store(true, Ordering::Relaxed);
         outcome
@@ -59,7 +68,7 @@ fn run(lab: &mut Laboratory<'_>, command: &[OsString]) -> Result<ExitCode> {
 
 /// Waits for the command; ends it when the user asks to end.
 fn watch(lab: &mut Laboratory<'_>, steady: &Steady, wanted: &mut Command) -> Result<ExitCode> {
-    let child = wanted.spawn().with_context(|| format!("cannot start {wanted:?}"))?;
+    let child = lab.topology.client.spawn(wanted)?;
     let mut process = Process::new("command", child);
     loop {
         if let Some(status) = process.ended()? {

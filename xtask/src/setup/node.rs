@@ -1,7 +1,7 @@
 //! Node, with which the console is built: Debian 12 has one that is too old, so it comes from npm's registry then.
 
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
@@ -14,6 +14,8 @@ use crate::{paths, run};
 const OLDEST: (u32, u32) = (20, 19);
 /// The release that is taken when the system's is older.
 const RELEASE: &str = "22";
+/// The npm that goes with it: Debian's finds its parts only with Debian's node.
+const NPM_RELEASE: &str = "10";
 
 pub(crate) fn need() -> Need {
     let state = match found() {
@@ -55,7 +57,7 @@ fn folder() -> PathBuf {
 fn install() -> Command {
     let mut command = Command::new(run::find_program("npm").unwrap_or_else(|| "npm".into()));
     command.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(folder());
-    command.arg(format!("{}@{RELEASE}", package()));
+    command.arg(format!("{}@{RELEASE}", package())).arg(format!("npm@{NPM_RELEASE}"));
     command
 }
 
@@ -67,16 +69,20 @@ fn get() -> Result<()> {
     }
     fs::create_dir_all(folder())?;
     run::run(&mut install())?;
-    let program = folder().join("node_modules").join(package()).join("bin/node");
+    link("node", &folder().join("node_modules").join(package()).join("bin/node"))?;
+    link("npm", &folder().join("node_modules/npm/bin/npm-cli.js"))
+}
+
+fn link(name: &str, program: &Path) -> Result<()> {
     if !program.is_file() {
-        bail!("{} is not there: npm's package {} has another form", program.display(), package());
+        bail!("{} is not there: npm's package has another form", program.display());
     }
-    let link = paths::tools_bin().join("node");
+    let link = paths::tools_bin().join(name);
     fs::create_dir_all(paths::tools_bin())?;
     if link.is_symlink() {
         fs::remove_file(&link)?;
     }
-    symlink(&program, &link).with_context(|| format!("cannot link {}", link.display()))
+    symlink(program, &link).with_context(|| format!("cannot link {}", link.display()))
 }
 
 #[cfg(test)]

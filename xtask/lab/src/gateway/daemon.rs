@@ -1,6 +1,7 @@
 //! The daemon in the gateway's namespace: started, asked, restarted, killed, and removed with every trace.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ pub(crate) struct Daemon<'lab> {
     mounts: PrivateMounts,
     folder: PathBuf,
     nic: Nic,
+    listen: Option<SocketAddr>,
     process: Option<Process>,
     sluice: Sluice,
 }
@@ -51,9 +53,15 @@ impl<'lab> Daemon<'lab> {
             mounts: PrivateMounts::create(network)?,
             folder: folder.to_owned(),
             nic,
+            listen: None,
             process: None,
             sluice: Sluice::new(&programs.sluice, folder),
         })
+    }
+
+    /// Lets the API listen on this address of the gateway too, from the next start on.
+    pub(crate) fn listen_on(&mut self, address: SocketAddr) {
+        self.listen = Some(address);
     }
 
     /// Starts the daemon and waits until it says that it is ready. Returns how long that took.
@@ -189,6 +197,9 @@ impl<'lab> Daemon<'lab> {
             .arg(self.folder.join("state"))
             .arg("--socket")
             .arg(self.socket());
+        if let Some(address) = self.listen {
+            command.arg("--listen").arg(address.to_string());
+        }
         if self.nic == Nic::Emulated {
             let card = format!("{}={CARD_LINK}", CLIENT_SUBNET.gateway_link());
             command.args(["--emulate-card", &card]);

@@ -1,35 +1,8 @@
-// What the console promises, one function each; its name is the promise. Order is that of the story they tell.
-function assert(holds, text) {
-	if (!holds) throw new Error(text);
-}
+// Looking: what the pages show is what the daemon knows. One function a promise; its name is the promise.
+import { assert, named, open, until } from './assert.mjs';
 
-/** Asks again until it is so. */
-async function until(what, question, patience = 15_000) {
-	const end = Date.now() + patience;
-	for (;;) {
-		const found = await question();
-		if (found) return found;
-		if (Date.now() > end) throw new Error(`${what}: not within ${patience / 1000} s`);
-		await new Promise((resolve) => setTimeout(resolve, 200));
-	}
-}
-
-/** Why there is no candidate to edit, if there is none. */
-async function noCandidates(daemon) {
-	const { status, body } = await daemon('PATCH', '/v1/services/dsr4?candidate=true', { spec: {} });
-	return status === 200 ? '' : `the daemon takes no candidates: ${body?.detail ?? status}`;
-}
-
-const PAGES = ['/', '/placement', '/services', '/services/dsr4', '/services/new', '/prefilters', '/links', '/events', '/trace', '/changes', '/system'];
-const named = (path) => path.slice(1).replaceAll('/', '-') || 'overview';
-
-/** The page has got its answer: its heading is there, and nothing waits. */
-async function open(page, path) {
-	await page.goto(path);
-	await page.getByRole('heading', { level: 1 }).waitFor();
-	// Live answers come within the first second; what comes later only changes numbers.
-	await page.waitForTimeout(600);
-}
+const PAGES = ['/', '/placement', '/services', '/services/dsr4', '/services/new', '/services/dsr4/edit', '/prefilters', '/prefilters?name=denied-clients', '/links', '/events', '/trace', '/changes', '/account', '/users', '/audit', '/system'];
+const DOORS = ['/sign-in', '/setup'];
 
 export async function theFirstPaintIsThereWithinASecond({ page }) {
 	await page.goto('/');
@@ -37,20 +10,6 @@ export async function theFirstPaintIsThereWithinASecond({ page }) {
 	const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Infinity);
 	assert(paint < 1000, `first paint after ${paint.toFixed(0)} ms`);
 	return `${paint.toFixed(0)} ms`;
-}
-
-export async function axeFindsNothingOnAnyPage({ browser }) {
-	const found = [];
-	for (const settings of [{ theme: 'light', density: 'comfortable', language: 'en' }, { theme: 'dark', density: 'compact', language: 'de' }]) {
-		const page = await browser.page({ settings });
-		for (const path of PAGES) {
-			await open(page, path);
-			found.push(...(await browser.axe(page)).map((text) => `${path} ${settings.theme}: ${text}`));
-			await browser.shot(`${named(path)}-${settings.theme}`, page);
-		}
-	}
-	assert(found.length === 0, found.join('\n'));
-	return `${PAGES.length} pages, light and dark, English and German`;
 }
 
 export async function theOverviewShowsWhatTheDaemonCounts({ page, daemon }) {
@@ -150,69 +109,6 @@ export async function tenThousandServicesStayQuick({ page, daemon }) {
 	return `${rows} rows in the page, a filter takes ${took.toFixed(0)} ms`;
 }
 
-export async function theFormSaysWhatTheDaemonWouldRefuse({ browser, page, daemon }) {
-	const before = (await daemon('GET', '/v1/status')).body.revision;
-	await open(page, '/services/new');
-	await page.getByLabel('Name').fill('from-the-console');
-	await page.getByLabel('Virtual address').fill('192.0.2');
-	const wrong = page.locator('#f-address-wrong');
-	await wrong.waitFor();
-	const said = await wrong.innerText();
-	assert(/192\.0\.2/.test(said), `not the daemon's words: ${said}`);
-	await browser.shot('service-form-wrong', page);
-	await page.getByLabel('Virtual address').fill('192.0.2.77');
-	await page.getByLabel('Backend address 1').fill('10.10.1.2');
-	await page.getByText('The daemon finds nothing wrong.').waitFor();
-	assert((await daemon('GET', '/v1/status')).body.revision === before, 'a check changed something');
-	return said;
-}
-
-export async function aServiceIsDrainedThroughTheCandidate({ browser, page, daemon }) {
-	const missing = await noCandidates(daemon);
-	if (missing) return { skip: missing };
-	await daemon('DELETE', '/v1/candidate');
-	await open(page, '/services/dsr4');
-	await page.getByRole('button', { name: /^Drain/ }).first().click();
-	await page.getByRole('link', { name: 'Review and commit' }).click();
-	await page.getByRole('insertion').filter({ hasText: 'drain' }).waitFor();
-	await page.getByLabel('What it is for').fill('drain for a test');
-	await browser.shot('changes-candidate', page);
-	await page.getByRole('button', { name: 'Commit', exact: true }).click();
-	const bar = page.getByRole('region', { name: 'A commit waits to be confirmed' });
-	await bar.waitFor();
-	await browser.shot('confirm-bar', page);
-	await bar.getByRole('button', { name: 'Keep it' }).click();
-	await bar.waitFor({ state: 'hidden' });
-	await page.goto('/services/dsr4');
-	await page.locator('tbody').getByText('draining').first().waitFor();
-	await page.getByRole('button', { name: /^Undrain/ }).first().click();
-	await page.getByRole('link', { name: 'Review and commit' }).click();
-	await page.getByLabel('Return unless I confirm').uncheck();
-	await page.getByRole('button', { name: 'Commit', exact: true }).click();
-	await until('the service serves again', async () => (await daemon('GET', '/v1/services/dsr4')).body.spec.backends.every((backend) => backend.state === 'active'));
-	return 'drained, confirmed, undrained';
-}
-
-export async function whatIsNotConfirmedReturns({ page, daemon }) {
-	const missing = await noCandidates(daemon);
-	if (missing) return { skip: missing };
-	await daemon('DELETE', '/v1/candidate');
-	await open(page, '/services/dsr4');
-	const weight = page.getByLabel(/^Weight of/).first();
-	const before = await weight.inputValue();
-	await weight.fill('7');
-	await weight.press('Enter');
-	await page.getByRole('link', { name: 'Review and commit' }).click();
-	await page.getByLabel('Seconds to confirm').fill('4');
-	await page.getByRole('button', { name: 'Commit', exact: true }).click();
-	const bar = page.getByRole('region', { name: 'A commit waits to be confirmed' });
-	await bar.waitFor();
-	await bar.waitFor({ state: 'hidden', timeout: 15_000 });
-	const { body: service } = await daemon('GET', '/v1/services/dsr4');
-	assert(String(service.spec.backends[0].weight) === before, `the weight is ${service.spec.backends[0].weight}, and was ${before}`);
-	return `the weight is ${before} again`;
-}
-
 export async function droppedPacketsAppearAsTheyHappen({ browser, page }) {
 	await open(page, '/events?kind=drop');
 	const rows = page.locator('[data-row]');
@@ -261,8 +157,28 @@ export async function theKeyboardReachesEverything({ page }) {
 	return 'rows, search, palette, g and a letter';
 }
 
+export async function axeFindsNothingOnAnyPage({ browser }) {
+	const found = [];
+	for (const settings of [{ theme: 'light', density: 'comfortable', language: 'en' }, { theme: 'dark', density: 'compact', language: 'de' }]) {
+		const page = await browser.page({ settings, as: 'admin' });
+		for (const path of PAGES) {
+			await open(page, path);
+			found.push(...(await browser.axe(page)).map((text) => `${path} ${settings.theme}: ${text}`));
+			await browser.shot(`${named(path)}-${settings.theme}`, page);
+		}
+	}
+	for (const path of DOORS) {
+		const page = await browser.page();
+		await open(page, path);
+		found.push(...(await browser.axe(page)).map((text) => `${path}: ${text}`));
+		await browser.shot(named(path), page);
+	}
+	assert(found.length === 0, found.join('\n'));
+	return `${PAGES.length + DOORS.length} pages, light and dark, English and German`;
+}
+
 export async function aPhoneShowsEveryPageWithoutSideways({ browser }) {
-	const page = await browser.page({ viewport: { width: 390, height: 844 } });
+	const page = await browser.page({ as: 'admin', viewport: { width: 390, height: 844 } });
 	const wide = [];
 	for (const path of PAGES) {
 		await open(page, path);
@@ -275,30 +191,6 @@ export async function aPhoneShowsEveryPageWithoutSideways({ browser }) {
 	await page.getByRole('link', { name: 'Services', exact: true }).click();
 	await page.waitForURL(/\/services$/);
 	return `${PAGES.length} pages at 390 pixels`;
-}
-
-export async function aRoleIsOfferedWhatItMayDoAndNoMore({ browser, daemon }) {
-	const { body: mine } = await daemon('GET', '/v1/session');
-	const offers = [
-		{ path: '/services', name: 'New service', from: 'operator' },
-		{ path: '/services/dsr4', name: /^Drain/, from: 'operator' },
-		{ path: '/services/dsr4', name: 'Edit', from: 'operator' },
-		{ path: '/prefilters', name: 'New prefilter', from: 'security' },
-		{ path: '/system', name: 'Download a backup', from: 'administrator' },
-		{ path: '/system', name: 'Users and tokens', from: 'administrator' },
-	];
-	const roles = ['viewer', 'operator', 'security', 'administrator'];
-	for (const role of roles) {
-		const page = await browser.page();
-		await page.route('**/v1/session', (route) => route.fulfill({ json: { ...mine, role } }));
-		for (const { path, name, from } of offers) {
-			await open(page, path);
-			const there = (await page.getByRole('button', { name }).count()) + (await page.getByRole('link', { name }).count()) > 0;
-			const should = roles.indexOf(role) >= roles.indexOf(from);
-			assert(there === should, `${role}: ${name} on ${path} is ${there ? '' : 'not '}offered`);
-		}
-	}
-	return `${roles.length} roles, ${offers.length} offers`;
 }
 
 export async function aLostDaemonIsSaidAndEventsGoOnAfterwards({ page }) {
