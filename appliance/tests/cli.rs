@@ -146,13 +146,26 @@ async fn lists_as_yaml_can_be_applied_again() {
 async fn tcp_with_a_token_works_like_the_socket() {
     let server = Server::start().await;
     let token = server.token_file.display();
-    let (code, out, error) =
-        server.sluice(&format!("--server http://{} --token-file {token} status", server.tcp)).await;
-    assert_eq!(code, 0, "{error}");
-    assert!(out.starts_with("sluiced "), "{out}");
-    let (code, _, error) = server.sluice(&format!("--server http://{} status", server.tcp)).await;
-    assert_eq!(code, 1);
-    assert!(error.contains("Authorization: Bearer"), "{error}");
+    let (fingerprint, port) = (server.certificates.about().fingerprint, server.tcp.port());
+    let kept = server.gateway.directory.path().join("state/certificate.pem");
+    let (at, ca) = (format!("--server https://localhost:{port}"), kept.display());
+    for known in [format!("--fingerprint {fingerprint}"), format!("--ca {ca}")] {
+        let (code, out, error) =
+            server.sluice(&format!("{at} {known} --token-file {token} status")).await;
+        assert_eq!(code, 0, "{error}");
+        assert!(out.starts_with("sluiced "), "{out}");
+    }
+    for (options, says) in [
+        (format!("{at} --fingerprint {fingerprint}"), "Authorization: Bearer"),
+        (format!("{at} --token-file {token}"), "--fingerprint"),
+        (format!("{at} --fingerprint {} --token-file {token}", "0".repeat(64)), &*fingerprint),
+        (format!("{at} --fingerprint 12 --token-file {token}"), "64 hexadecimal digits"),
+        (format!("--server http://localhost:{port} --token-file {token}"), "https://"),
+    ] {
+        let (code, _, error) = server.sluice(&format!("{options} status")).await;
+        assert_ne!(code, 0, "{options}");
+        assert!(error.contains(says), "{options}: {error}");
+    }
 }
 
 #[tokio::test]

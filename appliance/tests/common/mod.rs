@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sluice_appliance::access::{self, Access, Secret, SessionLimits};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use sluice_appliance::access::{self, Access, Certificates, Secret, SessionLimits};
 use sluice_appliance::api::{self, Listeners};
 use sluice_appliance::engine::{CardSetup, ChangeError, Engine, Handle, Setup};
 use sluice_appliance::event::{Cursor, Event, EventKind, EventLog, Next};
@@ -31,6 +34,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 pub const ETH0: u32 = 2;
 pub const ETH1: u32 = 3;
@@ -269,6 +274,7 @@ impl Gateway {
 pub struct Server {
     pub gateway: Gateway,
     pub access: Arc<Access>,
+    pub certificates: Arc<Certificates>,
     pub socket: PathBuf,
     pub tcp: std::net::SocketAddr,
     pub token_file: PathBuf,
@@ -302,9 +308,14 @@ impl Server {
         let access = Arc::new(Access::open(options).unwrap());
         let tcp = listeners.tcp_address().unwrap();
         let (stop, stopping) = watch::channel(false);
-        let router = api::router(gateway.handle.clone(), gateway.log.clone(), access.clone());
-        let task = tokio::spawn(api::serve(listeners, router, stopping));
-        Self { gateway, access, socket, tcp, token_file, stop, task }
+        let certificates = Certificates::open(&state, None, Some(tcp)).unwrap();
+        let client_ca = gateway.directory.path().join("client-ca.pem");
+        let client_ca = client_ca.exists().then_some(client_ca.as_path());
+        let tls = certificates.server(client_ca).unwrap();
+        let (handle, log) = (gateway.handle.clone(), gateway.log.clone());
+        let router = api::router(handle, log, access.clone(), certificates.clone());
+        let task = tokio::spawn(api::serve(listeners, tls, router, stopping));
+        Self { gateway, access, certificates, socket, tcp, token_file, stop, task }
     }
 
     /// A request over the Unix socket.
@@ -313,10 +324,32 @@ impl Server {
         ask(stream, method, path, "", body).await
     }
 
-    /// A GET request over TCP.
+    /// A GET request over TLS.
     pub async fn ask_tcp(&self, path: &str, headers: &str) -> Answer {
+        self.ask_tls("GET", path, headers, "").await
+    }
+
+    /// A request over TLS.
+    pub async fn ask_tls(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        ask(self.connect().await, method, path, headers, body).await
+    }
+
+    /// A connection over TLS, to the certificate that the gateway keeps.
+    pub async fn connect(&self) -> TlsStream<TcpStream> {
+        let kept = self.gateway.directory.path().join("state/certificate.pem");
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(kept).unwrap()).unwrap();
+        let config = builder().with_root_certificates(roots).with_no_client_auth();
+        self.connect_with(config).await.unwrap()
+    }
+
+    pub async fn connect_with(
+        &self,
+        config: ClientConfig,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(self.tcp).await.unwrap();
-        ask(stream, "GET", path, headers, "").await
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 
     /// Runs the command `sluice` against this server.
@@ -327,6 +360,13 @@ impl Server {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
+}
+
+/// How a client of tests speaks TLS.
+pub fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
 }
 
 /// An answer to an HTTP request.
