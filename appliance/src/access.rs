@@ -20,7 +20,7 @@ mod users;
 
 pub use audit::{AuditLog, Broken, Checked, Entry, Outcome, Record};
 pub use caller::{Caller, CallerKind, Connection, Ends};
-pub use desk::{Access, Options};
+pub use desk::{Access, Kept, Options};
 pub use error::{AccessError, SignInError};
 pub use files::StateError;
 pub use password::PasswordError;

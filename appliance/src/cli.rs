@@ -2,16 +2,21 @@
 
 mod apply;
 mod args;
+mod backup;
+mod candidate;
 mod client;
 mod describe;
+mod edit;
 mod error;
 mod events;
 mod explain;
 mod generate;
 mod get;
+mod history;
 mod output;
 mod plan;
 mod sse;
+mod ssh;
 mod status;
 mod top;
 mod trace;
@@ -62,9 +67,31 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Apply(options) => apply::apply(&client, &options, output).await,
         Command::Get { kind, name } => get::get(&client, kind, name.as_ref(), output).await,
         Command::Describe { kind, name } => describe::describe(&client, kind, &name, output).await,
-        Command::Delete { kind, name, dry_run } => {
-            apply::delete(&client, kind, &name, dry_run, output).await
+        Command::Delete { kind, name, options } => {
+            apply::delete(&client, kind, &name, &options, output).await
         }
+        Command::Edit { kind, name } => edit::edit(&client, kind, &name, output).await,
+        Command::Diff => candidate::diff(&client, output).await,
+        Command::Validate => candidate::validate(&client, output).await,
+        Command::Commit(options) => candidate::commit(&client, &options, output).await,
+        Command::Discard => candidate::discard(&client, output).await,
+        Command::Candidates => candidate::candidates(&client, output).await,
+        Command::Confirm { return_now: true, .. } => history::return_now(&client, output).await,
+        Command::Confirm { show: true, .. } => history::pending(&client, output).await,
+        Command::Confirm { .. } => history::confirm(&client, output).await,
+        Command::Rollback { revision, options } => {
+            history::rollback(&client, revision, &options, output).await
+        }
+        Command::History { revision: Some(revision), .. } => {
+            history::one(&client, revision, output).await
+        }
+        Command::History { revision: None, limit } => history::list(&client, limit, output).await,
+        Command::Backup { file, passphrase } => backup::backup(&client, &file, &passphrase).await,
+        Command::Restore { file, passphrase, keep_users, options } => {
+            backup::restore(&client, &file, &passphrase, keep_users, &options, output).await
+        }
+        Command::Export { candidate } => backup::export(&client, candidate).await,
+        Command::Import { file, options } => apply::import(&client, &file, &options, output).await,
         Command::Status => status::status(&client, output).await,
         Command::Top(options) => top::top(&client, &options, output).await,
         Command::Events(options) => events::events(&client, &options, output).await,

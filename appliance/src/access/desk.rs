@@ -61,9 +61,9 @@ struct Refusals {
     unrecorded: u64,
 }
 
-/// What a backup holds.
-#[derive(Deserialize)]
-struct Kept {
+/// What a backup holds, read and found possible.
+#[derive(Debug, Deserialize)]
+pub struct Kept {
     users: BTreeMap<Name, User>,
     tokens: BTreeMap<String, Token>,
 }
@@ -325,16 +325,24 @@ impl Access {
         Ok(json!({"users": self.users.list(), "tokens": self.tokens.kept()}))
     }
 
-    /// Puts users and tokens of a backup in the place of all that are known, and ends all sessions.
+    /// Users and tokens as [`export`](Self::export) wrote them; nothing changes yet.
     ///
     /// # Errors
-    /// When it is no such backup, or nobody could administrate afterwards, or it cannot be kept.
-    pub fn import(&self, kept: Value) -> Result<(), AccessError> {
+    /// When it is no such backup, or nobody could administrate afterwards.
+    pub fn read(kept: Value) -> Result<Kept, AccessError> {
         let kept: Kept =
             serde_json::from_value(kept).map_err(|error| AccessError::Backup(error.to_string()))?;
         if !kept.users.is_empty() && !kept.users.values().any(User::can_administrate) {
             return Err(AccessError::Backup("none of its users can administrate".to_owned()));
         }
+        Ok(kept)
+    }
+
+    /// Puts users and tokens of a backup in the place of all that are known, and ends all sessions.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn import(&self, kept: Kept) -> Result<(), AccessError> {
         let empty = kept.users.is_empty();
         self.users.replace(kept.users)?;
         self.tokens.replace(kept.tokens)?;

@@ -1,11 +1,12 @@
 //! Several objects at once: all or nothing.
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Deserialize;
 use sluice_model::{Kind, parse};
 use utoipa::IntoParams;
 
+use super::confirmation::committed;
 use super::state::{Asking, Params, Text};
 use super::{Api, ApiError};
 use crate::access::{Caller, Role};
@@ -29,6 +30,9 @@ pub(super) struct ApplyParams {
     /// What it is for, for the history.
     #[serde(default)]
     message: Option<String>,
+    /// Return to the revision before unless it is confirmed within so many seconds, over a new connection.
+    #[serde(default)]
+    confirm_seconds: Option<u32>,
     /// What problems call the body. Default: `request`.
     #[serde(default)]
     file: Option<String>,
@@ -51,7 +55,7 @@ pub(super) async fn apply(
     asking: Asking,
     Params(params): Params<ApplyParams>,
     Text(text): Text,
-) -> Result<Json<Applied>, ApiError> {
+) -> Result<Response, ApiError> {
     let file = params.file.as_deref().unwrap_or("request");
     let parsed =
         parse(file, &text).map_err(|problems| ChangeError::Refused(Refusal::Invalid(problems)))?;
@@ -60,12 +64,13 @@ pub(super) async fn apply(
     }
     let order = Order {
         message: params.message,
+        confirm_seconds: params.confirm_seconds,
         accept_warnings: params.accept_warnings,
         dry_run: params.dry_run,
         to_candidate: params.candidate,
         ..asking.order(Change::Apply(parsed))
     };
-    Ok(Json(api.engine.submit(order).await?))
+    Ok(committed(api.engine.submit(order).await?))
 }
 
 /// Refuses a change of objects that is for a higher role.

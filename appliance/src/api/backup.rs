@@ -13,8 +13,9 @@ use utoipa_axum::routes;
 use super::confirmation::committed;
 use super::state::{Asking, By, Params, Text, json};
 use super::{Api, ApiError};
+use crate::access::{Access, AccessError};
 use crate::engine::ChangeError;
-use crate::store::{Change, Order, Refusal};
+use crate::store::{BackupError, Change, Contents, Order, Refusal};
 use crate::wire::{Applied, Backup, BackupRequest, ProblemDetails, RestoreRequest, RevisionOrigin};
 
 #[derive(Deserialize, IntoParams)]
@@ -107,7 +108,8 @@ pub(super) async fn import(
 )]
 pub(super) async fn backup(State(api): State<Api>, Text(text): Text) -> Result<Response, ApiError> {
     let request: BackupRequest = json(&text, "how to seal the backup")?;
-    let contents = api.engine.read(|engine| engine.backup_contents()).await?;
+    let secrets = api.access.export().map_err(|error| AccessError::Backup(error.to_string()))?;
+    let contents = api.engine.read(move |engine| engine.backup_contents(secrets)).await?;
     let backup = sealed(move || contents.seal(&request.passphrase)).await?;
     let name = format!("attachment; filename=\"sluice-{}.backup\"", backup.revision);
     Ok(([(header::CONTENT_DISPOSITION, name)], Json(backup)).into_response())
@@ -129,23 +131,37 @@ pub(super) async fn restore(
     asking: Asking,
     Text(text): Text,
 ) -> Result<Response, ApiError> {
-    let RestoreRequest { backup, passphrase, dry_run, confirm_seconds, accept_warnings } =
-        json(&text, "the backup to restore")?;
+    let request: RestoreRequest = json(&text, "the backup to restore")?;
+    let RestoreRequest { backup, passphrase, keep_users, dry_run, .. } = request;
+    if request.confirm_seconds.is_some() && !keep_users {
+        return Err(ApiError::Request(
+            "confirmSeconds: users and tokens that were replaced do not return by themselves: restore with \
+             keepUsers=true (`--keep-users`), or without waiting for a confirmation"
+                .to_owned(),
+        ));
+    }
     let made = backup.created;
-    let contents = sealed(move || crate::store::Contents::open(&backup, &passphrase)).await?;
+    let mut contents = sealed(move || Contents::open(&backup, &passphrase)).await?;
+    let secrets = contents.secrets.take();
+    // Everything that can be wrong with them is found before anything changes.
+    let known = if keep_users || secrets.is_null() { None } else { Some(Access::read(secrets)?) };
     let order = Order {
         message: Some(format!("the backup of {made}, revision {}", contents.revision)),
-        confirm_seconds,
-        accept_warnings,
+        confirm_seconds: request.confirm_seconds,
+        accept_warnings: request.accept_warnings,
         dry_run,
         ..asking.order(Change::Restore(Box::new(contents)))
     };
-    Ok(committed(api.engine.submit(order).await?))
+    let applied = api.engine.submit(order).await?;
+    if let Some(known) = known.filter(|_| !dry_run) {
+        api.access.import(known).map_err(|error| ApiError::HalfRestored(Box::new(error)))?;
+    }
+    Ok(committed(applied))
 }
 
 /// Making a key of a passphrase takes a while on purpose: others should not wait for it.
 async fn sealed<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, crate::store::BackupError> + Send + 'static,
+    work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.map_err(|error| ApiError::Request(format!("the backup: {error}")))?;

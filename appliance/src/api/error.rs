@@ -62,6 +62,12 @@ pub(super) enum ApiError {
     /// A change of users, tokens or certificates was refused.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// Of a backup, the objects are in force and the rest could not be kept.
+    #[error(
+        "the objects of the backup are in force, its users and tokens could not be kept: {0}; make that possible and \
+         restore it again"
+    )]
+    HalfRestored(Box<AccessError>),
     /// The engine ended.
     #[error(transparent)]
     Gone(#[from] EngineGone),
@@ -108,6 +114,7 @@ impl ApiError {
             Self::NotASession => StatusCode::NOT_FOUND,
             Self::SignIn(error) => sign_in_status(error),
             Self::Access(error) => access_status(error),
+            Self::HalfRestored(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -172,6 +179,7 @@ impl ApiError {
                 SignInError::Access(error) => access_kind(error),
             },
             Self::Access(error) => access_kind(error),
+            Self::HalfRestored(_) => ("half-restored", "The backup is restored in part"),
             Self::Timeout => ("timeout", "It took too long"),
             Self::Read(_) => ("kernel", "The datapath cannot be read"),
         }

@@ -75,9 +75,82 @@ pub(super) enum Command {
         kind: Kind,
         /// Its name.
         name: Name,
-        /// Check and plan, but change nothing.
+        #[command(flatten)]
+        options: ChangeOptions,
+    },
+    /// Open an object in an editor ($VISUAL, $EDITOR or vi) and put what is saved into your candidate.
+    Edit {
+        /// gateway, service or prefilter.
+        kind: Kind,
+        /// Its name.
+        name: Name,
+    },
+    /// Tell what a commit of your candidate would change, and who is in its way.
+    Diff,
+    /// Tell whether your candidate could be committed, and everything that speaks against it.
+    Validate,
+    /// Make your candidate take effect: all of it, or nothing.
+    Commit(CommitOptions),
+    /// Confirm the commit that waits, over a new connection; else the revision before returns.
+    Confirm {
+        /// Return to the revision before now.
+        #[arg(long = "return")]
+        return_now: bool,
+        /// Only tell which commit waits.
+        #[arg(long, conflicts_with = "return_now")]
+        show: bool,
+    },
+    /// Make the objects of an earlier revision take effect again, as a new revision.
+    Rollback {
+        /// Its number, as `sluice history` tells it.
+        revision: u64,
+        #[command(flatten)]
+        options: CommitOptions,
+    },
+    /// Throw your candidate away.
+    Discard,
+    /// Tell who prepares what, and where editors contradict each other.
+    Candidates,
+    /// List revisions, the newest first, or tell what one of them changed.
+    History {
+        /// Only this one, with what it changed.
+        revision: Option<u64>,
+        /// At most so many.
+        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Write the whole configuration with users, tokens and keys into a file, encrypted.
+    Backup {
+        /// The file, which must not exist yet.
+        file: PathBuf,
+        #[command(flatten)]
+        passphrase: PassphraseOptions,
+    },
+    /// Make a backup take effect: its objects, its users, its tokens.
+    Restore {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        passphrase: PassphraseOptions,
+        /// Leave users and tokens as they are.
         #[arg(long)]
-        dry_run: bool,
+        keep_users: bool,
+        #[command(flatten)]
+        options: WaitOptions,
+    },
+    /// Print all objects as YAML, as they would stand in files.
+    Export {
+        /// Of your candidate in place of what is in force.
+        #[arg(long)]
+        candidate: bool,
+    },
+    /// Make a file the whole configuration: what is not in it is removed. Objects of files stay.
+    Import {
+        /// The file (YAML or JSON); `-` reads the standard input.
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        options: ApplyingOptions,
     },
     /// Tell how the gateway is.
     Status,
@@ -114,6 +187,9 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct PlanOptions {
+    /// Of your candidate in place of what is in force.
+    #[arg(long, conflicts_with = "profile")]
+    pub(super) candidate: bool,
     /// Suppose that cards could do what this capability profile says: a file of `hwprobe LINK -o json`, or the name of
     /// a profile that comes with Sluice, such as nfp.
     #[arg(long, value_name = "FILE")]
@@ -128,9 +204,67 @@ pub(super) struct ApplyOptions {
     /// The file (YAML, several documents allowed, or JSON); `-` reads the standard input.
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) options: ApplyingOptions,
+}
+
+/// How a change of single objects is made.
+#[derive(Debug, Args)]
+pub(super) struct ChangeOptions {
     /// Check and plan, but change nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Put it into your candidate; nothing takes effect before `sluice commit`.
+    #[arg(long)]
+    pub(super) candidate: bool,
+    /// Do it even if it cuts off the session that it is made in.
+    #[arg(long)]
+    pub(super) accept_warnings: bool,
+}
+
+/// How objects of a file are made.
+#[derive(Debug, Args)]
+pub(super) struct ApplyingOptions {
+    #[command(flatten)]
+    pub(super) change: ChangeOptions,
+    /// Return to the revision before unless `sluice confirm` comes within so many seconds.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "candidate")]
+    pub(super) confirm: Option<u32>,
+    /// What it is for, for the history.
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "candidate")]
+    pub(super) message: Option<String>,
+}
+
+/// How something takes effect.
+#[derive(Debug, Args)]
+pub(super) struct CommitOptions {
+    /// What it is for, for the history.
+    #[arg(short, long, value_name = "TEXT")]
+    pub(super) message: Option<String>,
+    #[command(flatten)]
+    pub(super) wait: WaitOptions,
+}
+
+/// Whether something takes effect at all, and for how long.
+#[derive(Debug, Args)]
+pub(super) struct WaitOptions {
+    /// Return to the revision before unless `sluice confirm` comes within so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) confirm: Option<u32>,
+    /// Check and plan, but change nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do it even if it cuts off the session that it is made in.
+    #[arg(long)]
+    pub(super) accept_warnings: bool,
+}
+
+/// What a backup is sealed with. It never stands on the command line, where every process could read it.
+#[derive(Debug, Args)]
+pub(super) struct PassphraseOptions {
+    /// The file with the passphrase in its first line; `-` reads the standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(super) passphrase_file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -14,10 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::CliError;
 use super::args::Connection;
+use super::{CliError, ssh};
 use crate::access::Secret;
-use crate::wire::ProblemDetails;
+use crate::wire::{ProblemDetails, SESSION_HEADER};
 
 /// Longer than the daemon's own limit, whose answer says more.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
@@ -80,21 +80,32 @@ impl Client {
         self.answer(Method::DELETE, path, None).await
     }
 
+    /// An answer that is no JSON.
+    pub(super) async fn text(&self, path: &str) -> Result<String, CliError> {
+        let bytes = self.bytes(Method::GET, path, None).await?;
+        String::from_utf8(bytes.into()).map_err(|error| self.nonsense(&error))
+    }
+
     async fn answer<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Option<Body>,
     ) -> Result<T, CliError> {
+        let bytes = self.bytes(method, path, body).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.nonsense(&error))
+    }
+
+    async fn bytes(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Body>,
+    ) -> Result<Bytes, CliError> {
         let exchange = async {
             let response = self.send(method, path, body, None).await?;
-            let bytes = response
-                .into_body()
-                .collect()
-                .await
-                .map_err(|error| self.unreachable(&error))?
-                .to_bytes();
-            serde_json::from_slice(&bytes).map_err(|error| self.nonsense(&error))
+            let body = response.into_body().collect().await;
+            Ok(body.map_err(|error| self.unreachable(&error))?.to_bytes())
         };
         timeout(ANSWER_TIMEOUT, exchange)
             .await
@@ -116,6 +127,9 @@ impl Client {
         }
         if let Some(body) = &body {
             request = request.header(header::CONTENT_TYPE, body.kind);
+        }
+        if let (Place::Socket(_), Some(session)) = (&self.place, ssh::session()) {
+            request = request.header(SESSION_HEADER, session);
         }
         if let Some(id) = last_event {
             request = request.header("last-event-id", id);

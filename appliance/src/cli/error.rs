@@ -44,6 +44,9 @@ pub enum CliError {
     /// An argument has a form that only its use shows to be wrong.
     #[error("error: {0}")]
     Argument(String),
+    /// What was asked for is told already; it only could not be committed.
+    #[error("error: the candidate cannot be committed as it is; nothing was changed")]
+    NotValid,
     /// The token cannot be used.
     #[error("error: {0}")]
     Token(#[from] TokenError),

@@ -20,6 +20,9 @@ pub(super) async fn plan(
 
 /// The plan of the daemon, or of the same configuration with other cards.
 pub(super) async fn ask(client: &Client, options: &PlanOptions) -> Result<Plan, CliError> {
+    if options.candidate {
+        return client.get("/v1/candidate/plan").await;
+    }
     let Some(path) = &options.profile else { return client.get("/v1/plan").await };
     let supposed = Supposition { link: options.of_link.clone(), profile: profile(path)? };
     client.post("/v1/plan", Body::json(&supposed)?).await

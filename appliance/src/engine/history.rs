@@ -62,8 +62,8 @@ impl Engine {
         Ok(written.collect::<Result<Vec<_>, _>>()?.join("---\n"))
     }
 
-    /// What a backup holds.
-    pub fn backup_contents(&self) -> Contents {
-        Contents::new(self.desired.revision, &self.desired.objects, serde_json::Value::Null)
+    /// What a backup holds, with these users, tokens and keys.
+    pub fn backup_contents(&self, secrets: serde_json::Value) -> Contents {
+        Contents::new(self.desired.revision, &self.desired.objects, secrets)
     }
 }

@@ -83,10 +83,14 @@ pub struct RestoreRequest {
     pub backup: Backup,
     /// What it was sealed with.
     pub passphrase: Passphrase,
+    /// Leave users and tokens as they are.
+    #[serde(default)]
+    pub keep_users: bool,
     /// Open and check it, but change nothing.
     #[serde(default)]
     pub dry_run: bool,
-    /// Return to the revision before unless it is confirmed within so many seconds, over a new connection.
+    /// Return to the revision before unless it is confirmed within so many seconds, over a new connection. Only with
+    /// `keepUsers`: users and tokens that were replaced do not return by themselves.
     #[serde(default)]
     #[schemars(range(min = 1, max = 86_400))]
     pub confirm_seconds: Option<u32>,

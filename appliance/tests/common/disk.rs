@@ -18,6 +18,7 @@ struct State {
     /// What was done since the last sync.
     unsynced: Vec<Operation>,
     operations: u64,
+    written: u64,
     cut_at: Option<u64>,
     fails: bool,
 }
@@ -84,6 +85,11 @@ impl Disk {
         state.cut_at.is_some_and(|at| state.operations >= at)
     }
 
+    /// Bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.0.lock().unwrap().written
+    }
+
     /// Whether every operation fails, as on a full disk.
     pub fn fail(&self, fails: bool) {
         self.0.lock().unwrap().fails = fails;
@@ -127,6 +133,9 @@ impl Disk {
         let is_last = state.cut_at.is_some_and(|at| state.operations >= at);
         match operation {
             Some(operation) => {
+                if let Operation::Write(_, bytes) = &operation {
+                    state.written += bytes.len() as u64;
+                }
                 operation.apply(&mut state.seen);
                 state.unsynced.push(operation);
             }

@@ -3,6 +3,7 @@
 mod bodies;
 mod cards;
 mod changes;
+mod lockouts;
 mod prefilter;
 mod shares;
 mod traffic;
@@ -78,6 +79,7 @@ fn run(lab: &mut Laboratory<'_>, extent: Extent, report: &mut Report) -> Result<
         bodies::check(lab, service, report)?;
     }
     prefilter::check(lab, report)?;
+    lockouts::check(lab, report)?;
     match extent {
         Extent::Short => changes::check(lab, "all", &SERVICES, extent, report)?,
         Extent::Long => {

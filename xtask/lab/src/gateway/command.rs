@@ -47,6 +47,23 @@ impl Sluice {
         Ok(())
     }
 
+    /// Puts objects into the candidate.
+    pub(crate) fn prepare(&self, yaml: &str) -> Result<()> {
+        let file = self.folder.join("candidate.yaml");
+        fs::write(&file, yaml)?;
+        process::run(self.command(&["apply", "--candidate", "-f"]).arg(file))
+    }
+
+    /// Runs the command and returns what it wrote.
+    pub(crate) fn call(&self, arguments: &[&str]) -> Result<String> {
+        process::output(&mut self.command(arguments))
+    }
+
+    /// The same from within a session of secure shell: client address and port, the gateway's address and port.
+    pub(crate) fn call_from(&self, session: &str, arguments: &[&str]) -> Result<String> {
+        process::output(self.command(arguments).env("SSH_CONNECTION", session))
+    }
+
     /// The backends of every service.
     pub(crate) fn backends(&self) -> Result<Vec<BackendState>> {
         Ok(answers::backends(&self.json(&["get", "services"])?))
