@@ -4,6 +4,8 @@
 
 mod audit;
 mod caller;
+mod certificate;
+mod certificates;
 mod desk;
 mod error;
 mod files;
@@ -20,6 +22,8 @@ mod users;
 
 pub use audit::{AuditLog, Broken, Checked, Entry, Outcome, Record};
 pub use caller::{Caller, CallerKind, Connection, Ends};
+pub use certificate::CertificateAbout;
+pub use certificates::{CertificateFiles, Certificates};
 pub use desk::{Access, Kept, Options};
 pub use error::{AccessError, SignInError};
 pub use files::StateError;
@@ -29,6 +33,7 @@ pub use secret::{NoRandom, Secret};
 pub use sessions::SessionLimits;
 pub use token_file::TokenError;
 
+pub(crate) use certificate::{fingerprint, name_of};
 pub(crate) use desk::SignIn;
 pub(crate) use sessions::{Ending, Session};
 pub(crate) use tokens::{Scope, Token};

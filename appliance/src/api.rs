@@ -4,8 +4,10 @@ mod apply;
 mod audit;
 mod backup;
 mod candidate;
+mod certificate;
 mod collections;
 mod confirmation;
+mod console;
 mod door;
 mod error;
 mod events;
@@ -14,6 +16,7 @@ mod metrics;
 mod openapi;
 mod probes;
 mod profiles;
+mod redirect;
 mod revisions;
 mod rules;
 mod series;
@@ -40,7 +43,7 @@ pub(crate) use door::Entrance;
 pub(crate) use server::stopped;
 pub use server::{Listeners, ServeError, serve};
 
-use crate::access::Access;
+use crate::access::{Access, Certificates};
 use crate::engine::Handle;
 use crate::event::EventLog;
 use crate::series::Series;
@@ -58,19 +61,23 @@ struct Api {
     engine: Handle,
     events: Arc<EventLog>,
     access: Arc<Access>,
+    certificates: Arc<Certificates>,
     series: Arc<Series>,
 }
 
 /// All routes, behind the door that finds out who asks.
-pub fn router(engine: Handle, events: Arc<EventLog>, access: Arc<Access>) -> Router {
+pub fn router(
+    engine: Handle,
+    events: Arc<EventLog>,
+    access: Arc<Access>,
+    certificates: Arc<Certificates>,
+) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = openapi::complete(&document);
     let described = axum::routing::get(move || async move { Json(document) });
     router
         .route("/openapi.json", described)
-        .fallback(
-            |request: Request| async move { ApiError::NoRoute(request.uri().path().to_owned()) },
-        )
+        .fallback(console::file)
         .method_not_allowed_fallback(|request: Request| async move {
             ApiError::Method(request.method().clone(), request.uri().path().to_owned())
         })
@@ -78,7 +85,13 @@ pub fn router(engine: Handle, events: Arc<EventLog>, access: Arc<Access>) -> Rou
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn_with_state(access.clone(), door::check))
         .layer(middleware::from_fn(headers::careful))
-        .with_state(Api { series: crate::series::start(engine.clone()), engine, events, access })
+        .with_state(Api {
+            series: crate::series::start(engine.clone()),
+            engine,
+            events,
+            access,
+            certificates,
+        })
 }
 
 fn routes() -> OpenApiRouter<Api> {
@@ -106,6 +119,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(tokens::remove))
         .routes(routes!(audit::audit))
         .routes(routes!(audit::check))
+        .routes(routes!(certificate::get, certificate::replace))
         .routes(routes!(profiles::capabilities))
         .routes(routes!(profiles::names))
         .routes(routes!(profiles::profile))

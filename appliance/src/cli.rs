@@ -18,6 +18,7 @@ mod plan;
 mod sse;
 mod ssh;
 mod status;
+mod tls;
 mod top;
 mod trace;
 

@@ -1,10 +1,11 @@
 //! The daemon: its command line, and how its parts are put together.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -15,13 +16,16 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
-use crate::access::{self, Access, Secret, SessionLimits};
+use crate::access::{self, Access, CertificateFiles, Certificates, Secret, SessionLimits};
 use crate::api::{self, Listeners};
 use crate::emulated_card::{Emulated, EmulatedCards, EmulatedProber};
 use crate::engine::{CardSetup, Engine, Setup};
 use crate::event::EventLog;
 use crate::health::NetworkProber;
 use crate::probe_card::MachineProber;
+
+/// So often the files of --certificate are looked at.
+const RENEWAL: Duration = Duration::from_secs(10);
 
 /// Runs the Sluice gateway: keeps the datapath as the configuration says.
 #[derive(Debug, Parser)]
@@ -36,12 +40,22 @@ pub struct Options {
     /// Unix socket of the API, for root.
     #[arg(long, value_name = "PATH", default_value = "/run/sluice/api.sock")]
     socket: PathBuf,
-    /// TCP address of the API, such as 127.0.0.1:8440. Default: none.
+    /// TCP address of the API and the web console, such as 192.0.2.1:8440, with HTTPS. Default: none.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     /// File with an administrator's token for machines that use --listen.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// File with the gateway's certificate chain in PEM, which somebody else renews: it is read again when it changes.
+    /// Default: one of its own, which PUT /v1/certificate replaces.
+    #[arg(long, value_name = "FILE", requires = "certificate_key")]
+    certificate: Option<PathBuf>,
+    /// File with the private key of --certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    certificate_key: Option<PathBuf>,
+    /// File with the authority in PEM whose certificates machines may sign in with. Default: none may.
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
     /// Directory of the BPF file system in which tables and attachments are pinned.
     #[arg(long, value_name = "DIRECTORY", default_value = linux::PIN_DIRECTORY)]
     pins: PathBuf,
@@ -131,10 +145,18 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     let limits = SessionLimits::default();
     let access = access::Options { state: &options.state, token, limits };
     let access = Arc::new(Access::open(access)?);
-    if let Some((address, token)) = listeners.tcp_address().zip(access.setup_token()) {
-        // Once, for whoever can read this machine's console or log.
-        let link = format!("/setup#{}", token.reveal());
-        println!("make the first administrator at http://{address}{link}");
+    let certificates = Certificates::open(
+        &options.state,
+        options
+            .certificate
+            .clone()
+            .zip(options.certificate_key.clone())
+            .map(|(certificate, key)| CertificateFiles { certificate, key }),
+        listeners.tcp_address(),
+    )?;
+    let tls = certificates.server(options.client_ca.as_deref())?;
+    if let Some(address) = listeners.tcp_address() {
+        welcome(address, &certificates, &access);
     }
 
     let sizes = crate::engine::smallest_sizes();
@@ -157,7 +179,9 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     };
     let (stop, stopping) = watch::channel(false);
     let (handle, mut engine) = Engine::start(setup, stopping.clone()).await?;
-    let server = tokio::spawn(api::serve(listeners, api::router(handle, log, access), stopping));
+    let router = api::router(handle, log, access, certificates.clone());
+    let server = tokio::spawn(api::serve(listeners, tls, router, stopping));
+    let renewing = tokio::spawn(renew(certificates));
 
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate()).map_err(DaemonError::Signal)?,
@@ -169,6 +193,7 @@ async fn run(options: Options) -> Result<(), DaemonError> {
         _ = &mut engine => Err(DaemonError::Engine),
     };
     info!("stopping; programs and tables go on running");
+    renewing.abort();
     stop.send_replace(true);
     // Requests that are being answered first; then the engine has nobody left to serve.
     let _ = server.await;
@@ -176,6 +201,34 @@ async fn run(options: Options) -> Result<(), DaemonError> {
         let _ = engine.await;
     }
     ended
+}
+
+/// Says once where the console is, to whoever can see this machine's screen or log.
+fn welcome(address: SocketAddr, certificates: &Certificates, access: &Access) {
+    let mut lines = format!(
+        "the console is at https://{address}/, SHA-256 of its certificate: {}\n",
+        certificates.about().fingerprint
+    );
+    if let Some(token) = access.setup_token() {
+        let link = format!("https://{address}/setup#{}", token.reveal());
+        lines += &format!("make the first administrator at {link}\n");
+    }
+    print!("{lines}");
+    // The screen of a gateway without a log in; a container or a test has none.
+    if let Ok(mut screen) = std::fs::OpenOptions::new().write(true).open("/dev/console") {
+        let _ = screen.write_all(format!("sluiced: {lines}").as_bytes());
+    }
+}
+
+/// Looks whether somebody renewed the certificate.
+async fn renew(certificates: Arc<Certificates>) {
+    let mut ticks = tokio::time::interval(RENEWAL);
+    loop {
+        ticks.tick().await;
+        let certificates = certificates.clone();
+        // It reads files.
+        let _ = tokio::task::spawn_blocking(move || certificates.refresh()).await;
+    }
 }
 
 /// The machine's cards, or those that are emulated.

@@ -15,9 +15,9 @@ mod status;
 mod trace;
 
 pub use access::{
-    AuditPage, CreatedToken, NewToken, NewUser, PasswordChange, Session, SessionList, SessionView,
-    SetupRequest, SetupState, SignInRequest, Token, TokenList, TotpRequest, TotpState, User,
-    UserList, UserPatch,
+    AuditPage, CertificateRequest, CreatedToken, NewToken, NewUser, PasswordChange, Session,
+    SessionList, SessionView, SetupRequest, SetupState, SignInRequest, Token, TokenList,
+    TotpRequest, TotpState, User, UserList, UserPatch,
 };
 pub use applied::Applied;
 pub use backup::{Backup, BackupRequest, KeyDerivation, Passphrase, RestoreRequest};

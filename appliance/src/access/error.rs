@@ -1,5 +1,6 @@
 //! What can go wrong with users, tokens and certificates.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sluice_model::Name;
@@ -60,6 +61,9 @@ pub enum AccessError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The certificate comes from files that somebody else keeps.
+    #[error("certificate: the gateway was started with --certificate {}: replace that file, it is read again", .0.display())]
+    CertificateFiles(PathBuf),
     /// It could not be kept.
     #[error(transparent)]
     State(#[from] StateError),

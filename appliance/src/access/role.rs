@@ -5,7 +5,7 @@ use std::fmt;
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sluice_model::{Diff, Kind};
+use sluice_model::{Diff, Kind, ObjectId};
 
 /// What somebody may do.
 #[derive(
@@ -47,11 +47,11 @@ impl Role {
         }
     }
 
-    /// The role that may make all these changes.
-    pub fn to_commit(diff: &Diff) -> Self {
+    /// The highest role that one of these changes needs, and for which object; `None` if nothing changes.
+    pub fn to_commit(diff: &Diff) -> Option<(Self, &ObjectId)> {
         let changed = diff.changed.iter().map(|change| &change.object);
         let objects = diff.added.iter().chain(&diff.removed).chain(changed);
-        objects.map(|object| Self::to_change(object.kind)).max().unwrap_or(Self::Operator)
+        objects.map(|object| (Self::to_change(object.kind), object)).max_by_key(|(role, _)| *role)
     }
 
     /// As it is written in requests and answers.

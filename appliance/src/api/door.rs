@@ -11,8 +11,8 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
-use super::ApiError;
 use super::rules::{Effect, Need, rule};
+use super::{ApiError, console};
 use crate::access::{Access, Caller, CallerKind, Connection, Entry, Outcome, Role, Session};
 
 /// The cookie of a session. The prefix makes browsers insist on HTTPS, on this host and on the whole of it (RFC 6265bis, 4.1.3.2).
@@ -54,11 +54,16 @@ pub(super) async fn check(
 ) -> Response {
     let (method, target) = (request.method().clone(), request.uri().path().to_owned());
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let dry_run = is_dry_run(request.uri().query());
     let Some(entrance) = request.extensions().get::<Entrance>().cloned() else {
         return ApiError::Unauthorized.into_response();
     };
     let connection = entrance.connection;
-    let rule = path.as_deref().map_or(Some((NOWHERE, Effect::Reads)), |path| rule(&method, path));
+    let elsewhere = || {
+        let need = if console::has(&method, &target) { Need::Nothing } else { NOWHERE };
+        Some((need, Effect::Reads))
+    };
+    let rule = path.as_deref().map_or_else(elsewhere, |path| rule(&method, path));
     let effect = rule.map_or(Effect::Changes, |(_, effect)| effect);
 
     let known = known(&access, &entrance, &method, request.headers());
@@ -92,13 +97,21 @@ pub(super) async fn check(
         Err(error) => error.into_response(),
     };
     let refused = is_refusal(response.status());
-    if effect == Effect::Reads && !refused {
+    let status = response.status();
+    // What was only tried out changed nothing, whether it would be possible or not.
+    let tried = dry_run && (status.is_success() || status == StatusCode::UNPROCESSABLE_ENTITY);
+    if !refused && (effect == Effect::Reads || tried) {
         return response;
     }
     let (response, entry) =
         entry(response, caller.as_ref(), connection, format!("{method} {target}")).await;
     access.record(entry, caller.is_none() && refused).await;
     response
+}
+
+/// As the handlers read it: `dryRun=true`.
+fn is_dry_run(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair == "dryRun=true"))
 }
 
 /// Addresses without a route are for those who may look at all.

@@ -89,6 +89,7 @@ impl ApiError {
                 Refusal::NotFound(_) | Refusal::NoRevision { .. } => StatusCode::NOT_FOUND,
                 Refusal::ConfirmTime(_) | Refusal::NotForCandidate(_) => StatusCode::BAD_REQUEST,
                 Refusal::NoVersion { .. } => StatusCode::PRECONDITION_REQUIRED,
+                Refusal::NotAllowed { .. } => StatusCode::FORBIDDEN,
                 Refusal::Stale { .. }
                 | Refusal::Gone { .. }
                 | Refusal::OwnedByFile { .. }
@@ -132,6 +133,7 @@ impl ApiError {
                 }
                 Refusal::NoVersion { .. } => ("version-required", "The object's version is needed"),
                 Refusal::OwnedByFile { .. } => ("owned-by-file", "The object belongs to a file"),
+                Refusal::NotAllowed { .. } => ("forbidden", "The role does not allow it"),
                 Refusal::Conflicts(_) => ("conflicts", "Others changed the same"),
                 Refusal::Warned(_) => ("warned", "The change would cut off this session"),
                 Refusal::Unconfirmed { .. } => ("unconfirmed", "A commit waits to be confirmed"),
@@ -219,6 +221,7 @@ fn access_status(error: &AccessError) -> StatusCode {
         AccessError::Exists(_)
         | AccessError::LastAdministrator(_)
         | AccessError::CertificateTaken(..)
+        | AccessError::CertificateFiles(_)
         | AccessError::NoPassword(_)
         | AccessError::NoNewKey
         | AccessError::TooMany { .. } => StatusCode::CONFLICT,

@@ -9,12 +9,12 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema};
 use utoipa::openapi::{OpenApi as Described, RefOr};
 use utoipa::{OpenApi, PartialSchema, ToSchema};
 
-use crate::access::Checked;
+use crate::access::{CertificateAbout, Checked};
 use crate::event::Event;
 use crate::wire::{
     Applied, AuditPage, Backup, BackupRequest, Candidate, CandidateDiff, CandidateList,
-    Capabilities, CommitRequest, Confirmation, Counters, CreatedToken, Gateway, GatewayList,
-    NewToken, NewUser, PasswordChange, Plan, Prefilter, PrefilterList, ProblemDetails,
+    Capabilities, CertificateRequest, CommitRequest, Confirmation, Counters, CreatedToken, Gateway,
+    GatewayList, NewToken, NewUser, PasswordChange, Plan, Prefilter, PrefilterList, ProblemDetails,
     ProfileNames, Readiness, RestoreRequest, Revision, RevisionDetail, RevisionList, SeriesAnswer,
     SeriesNames, Service, ServiceList, Session, SessionList, SetupRequest, SetupState,
     ShippedProfile, SignInRequest, Status, Supposition, TokenList, TotpRequest, TotpState,
@@ -66,6 +66,8 @@ macro_rules! described {
 described!(
     Applied,
     AuditPage,
+    CertificateAbout,
+    CertificateRequest,
     Checked,
     Backup,
     BackupRequest,

@@ -67,7 +67,7 @@ pub(super) const RULES: &[(&str, &str, Need, Effect)] = &[
     ("PUT", "/v1/gateways/{name}", ADMINISTRATOR, Changes),
     ("PATCH", "/v1/gateways/{name}", ADMINISTRATOR, Changes),
     ("DELETE", "/v1/gateways/{name}", ADMINISTRATOR, Changes),
-    // Candidates hold only what their editors may change: each edit was one of the requests above.
+    // What a candidate or an old revision changes decides who may make it take effect: the engine asks.
     ("GET", "/v1/candidate", VIEWER, Reads),
     ("DELETE", "/v1/candidate", OPERATOR, Changes),
     ("GET", "/v1/candidate/diff", VIEWER, Reads),
@@ -77,7 +77,7 @@ pub(super) const RULES: &[(&str, &str, Need, Effect)] = &[
     ("GET", "/v1/candidates", VIEWER, Reads),
     ("GET", "/v1/revisions", VIEWER, Reads),
     ("GET", "/v1/revisions/{revision}", VIEWER, Reads),
-    ("POST", "/v1/revisions/{revision}/rollback", ADMINISTRATOR, Changes),
+    ("POST", "/v1/revisions/{revision}/rollback", OPERATOR, Changes),
     ("GET", "/v1/confirmation", VIEWER, Reads),
     ("POST", "/v1/confirmation", OPERATOR, Changes),
     ("DELETE", "/v1/confirmation", OPERATOR, Changes),
@@ -104,6 +104,8 @@ pub(super) const RULES: &[(&str, &str, Need, Effect)] = &[
     ("GET", "/v1/tokens", ADMINISTRATOR, Reads),
     ("POST", "/v1/tokens", ADMINISTRATOR, Changes),
     ("DELETE", "/v1/tokens/{id}", ADMINISTRATOR, Changes),
+    ("GET", "/v1/certificate", VIEWER, Reads),
+    ("PUT", "/v1/certificate", ADMINISTRATOR, Changes),
     ("GET", "/v1/audit", SECURITY, Reads),
     ("GET", "/v1/audit/check", SECURITY, Reads),
 ];

@@ -1,4 +1,4 @@
-//! Listening: a Unix socket for root, and TCP with a token where it is wanted.
+//! Listening: a Unix socket for root, and TLS on TCP where it is wanted.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -14,16 +14,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
-use super::Entrance;
-use crate::access::{Connection, Ends};
+use super::{Entrance, redirect};
+use crate::access::{Connection, Ends, name_of};
 
 /// Connections at one time, each listener.
 const CONNECTIONS: usize = 512;
@@ -69,6 +72,9 @@ pub struct Listeners {
     tcp: Option<TcpListener>,
 }
 
+/// The first byte of a handshake (RFC 8446, section 5.1); no method of HTTP begins with it.
+const HANDSHAKE: u8 = 22;
+
 impl Listeners {
     /// Opens the Unix socket, for its owner only, and TCP if wanted.
     ///
@@ -79,13 +85,8 @@ impl Listeners {
         let tcp = match tcp {
             None => None,
             Some(address) => {
-                let listener = TcpListener::bind(address)
-                    .await
-                    .map_err(|error| ServeError::Tcp { address, error })?;
-                if !address.ip().is_loopback() {
-                    warn!(%address, "the API listens beyond this machine, without TLS: put a proxy before it");
-                }
-                Some(listener)
+                let listener = TcpListener::bind(address).await;
+                Some(listener.map_err(|error| ServeError::Tcp { address, error })?)
             }
         };
         Ok(Self { unix, path: path.to_owned(), tcp })
@@ -118,42 +119,107 @@ async fn open_unix(path: &Path) -> Result<UnixListener, ServeError> {
     Ok(listener)
 }
 
-/// Answers requests until `stop` becomes true.
-pub async fn serve(listeners: Listeners, router: Router, stop: watch::Receiver<bool>) {
+/// Answers requests until `stop` becomes true; on TCP only as `tls` says.
+pub async fn serve(
+    listeners: Listeners,
+    tls: Arc<ServerConfig>,
+    router: Router,
+    stop: watch::Receiver<bool>,
+) {
     info!(socket = %listeners.path.display(), tcp = ?listeners.tcp_address(), "API ready");
     let Listeners { unix, path, tcp } = listeners;
     let on_tcp = async {
         if let Some(listener) = tcp {
-            listen(listener, router.clone(), stop.clone()).await;
+            let door = Tcp { listener, tls: TlsAcceptor::from(tls) };
+            listen(door, router.clone(), stop.clone()).await;
         }
     };
     tokio::join!(listen(unix, router.clone(), stop.clone()), on_tcp);
     let _ = fs::remove_file(&path);
 }
 
-/// Where connections come from, and what they may do.
+/// Where connections come from.
 trait Accept: Send + Sync {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Raw: Send + 'static;
+    type Opening: Opening<Raw = Self::Raw>;
 
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Entrance)>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Raw, Connection)>> + Send;
+    /// What goes on before the first request: the next connection need not wait for it.
+    fn opening(&self) -> Self::Opening;
 }
 
-impl Accept for UnixListener {
-    type Stream = UnixStream;
+trait Opening: Send + 'static {
+    type Raw;
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    async fn accept(&self) -> io::Result<(UnixStream, Entrance)> {
-        let (stream, _) = Self::accept(self).await?;
-        Ok((stream, Entrance { connection: Connection::new(None), certificate: None }))
+    fn open(self, raw: Self::Raw) -> impl Future<Output = io::Result<Opened<Self::Stream>>> + Send;
+}
+
+/// A connection that is ready for requests.
+struct Opened<S> {
+    stream: S,
+    /// The name in the client's certificate.
+    certificate: Option<Arc<str>>,
+}
+
+struct Plain;
+
+impl Accept for UnixListener {
+    type Raw = UnixStream;
+    type Opening = Plain;
+
+    async fn accept(&self) -> io::Result<(UnixStream, Connection)> {
+        Ok((Self::accept(self).await?.0, Connection::new(None)))
+    }
+
+    fn opening(&self) -> Plain {
+        Plain
     }
 }
 
-impl Accept for TcpListener {
-    type Stream = TcpStream;
+impl Opening for Plain {
+    type Raw = UnixStream;
+    type Stream = UnixStream;
 
-    async fn accept(&self) -> io::Result<(TcpStream, Entrance)> {
-        let (stream, peer) = Self::accept(self).await?;
-        let connection = Connection::new(Some(Ends::new(peer, stream.local_addr()?)));
-        Ok((stream, Entrance { connection, certificate: None }))
+    async fn open(self, stream: UnixStream) -> io::Result<Opened<UnixStream>> {
+        Ok(Opened { stream, certificate: None })
+    }
+}
+
+struct Tcp {
+    listener: TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl Accept for Tcp {
+    type Raw = TcpStream;
+    type Opening = TlsAcceptor;
+
+    async fn accept(&self) -> io::Result<(TcpStream, Connection)> {
+        let (stream, peer) = self.listener.accept().await?;
+        let ends = Ends::new(peer, stream.local_addr()?);
+        Ok((stream, Connection::new(Some(ends))))
+    }
+
+    fn opening(&self) -> TlsAcceptor {
+        self.tls.clone()
+    }
+}
+
+impl Opening for TlsAcceptor {
+    type Raw = TcpStream;
+    type Stream = TlsStream<TcpStream>;
+
+    async fn open(self, stream: TcpStream) -> io::Result<Opened<Self::Stream>> {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
+            redirect::to_https(stream).await;
+            return Err(io::Error::other("sent to https"));
+        }
+        let stream = self.accept(stream).await?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let certificate = shown.and_then(|certificate| name_of(certificate)).map(Arc::from);
+        Ok(Opened { stream, certificate })
     }
 }
 
@@ -165,7 +231,7 @@ async fn listen<A: Accept>(listener: A, router: Router, mut stop: watch::Receive
             let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
             Ok::<_, io::Error>((permit, listener.accept().await?))
         };
-        let (permit, (stream, entrance)) = tokio::select! {
+        let (permit, (raw, connection)) = tokio::select! {
             accepted = accepted => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -176,7 +242,17 @@ async fn listen<A: Accept>(listener: A, router: Router, mut stop: watch::Receive
             },
             () = stopped(&mut stop) => break,
         };
-        answer(stream, entrance, router.clone(), permit, &graceful);
+        let (opening, router, watcher) = (listener.opening(), router.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            match timeout(HEAD_TIMEOUT, opening.open(raw)).await {
+                Ok(Ok(Opened { stream, certificate })) => {
+                    answer(stream, Entrance { connection, certificate }, router, watcher).await;
+                }
+                Ok(Err(error)) => debug!(%error, from = %connection, "connection not opened"),
+                Err(_) => debug!(from = %connection, "connection not opened in time"),
+            }
+            drop(permit);
+        });
     }
     // Streams of events have no end: they are cut off after the grace.
     let _ = timeout(GRACE, graceful.shutdown()).await;
@@ -187,12 +263,11 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     entrance: Entrance,
     router: Router,
-    permit: OwnedSemaphorePermit,
-    graceful: &GracefulShutdown,
+    watcher: Watcher,
 ) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -203,11 +278,7 @@ fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            debug!(%error, "connection ended");
-        }
-        drop(permit);
-    });
+    if let Err(error) = watcher.watch(connection).await {
+        debug!(%error, "connection ended");
+    }
 }

@@ -32,12 +32,24 @@ pub(super) struct Connection {
     /// The daemon's Unix socket.
     #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET, env = "SLUICE_SOCKET", global = true)]
     pub(super) socket: PathBuf,
-    /// The daemon's TCP address, such as http://127.0.0.1:8440, in place of the socket.
+    /// The daemon's TCP address, such as https://192.0.2.1:8440, in place of the socket.
     #[arg(long, value_name = "URL", env = "SLUICE_SERVER", global = true)]
     pub(super) server: Option<String>,
     /// A file with the token for --server.
     #[arg(long, value_name = "FILE", env = "SLUICE_TOKEN_FILE", global = true)]
     pub(super) token_file: Option<PathBuf>,
+    /// The SHA-256 of the certificate of --server, for one that the gateway made itself: its console and log show it.
+    #[arg(long, value_name = "DIGITS", env = "SLUICE_FINGERPRINT", global = true)]
+    pub(super) fingerprint: Option<String>,
+    /// A file with the authority that vouches for the certificate of --server. Default: the system's.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SLUICE_CA",
+        global = true,
+        conflicts_with = "fingerprint"
+    )]
+    pub(super) ca: Option<PathBuf>,
 }
 
 /// How answers are printed.

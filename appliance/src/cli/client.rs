@@ -1,6 +1,7 @@
-//! HTTP to the daemon, over its Unix socket or TCP.
+//! HTTP to the daemon, over its Unix socket or TLS.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -8,6 +9,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Request, Response, Uri, header};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,7 +18,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::args::Connection;
-use super::{CliError, ssh};
+use super::{CliError, ssh, tls};
 use crate::access::Secret;
 use crate::wire::{ProblemDetails, SESSION_HEADER};
 
@@ -32,7 +35,15 @@ pub(super) struct Client {
 #[derive(Debug)]
 enum Place {
     Socket(PathBuf),
-    Tcp(String),
+    Tls(Tls),
+}
+
+#[derive(Debug)]
+struct Tls {
+    /// Host and port.
+    authority: String,
+    name: ServerName<'static>,
+    config: Arc<ClientConfig>,
 }
 
 /// A body with its media type.
@@ -59,7 +70,11 @@ impl Client {
         let token = connection.token_file.as_deref().map(Secret::read).transpose()?;
         let place = match &connection.server {
             None => Place::Socket(connection.socket.clone()),
-            Some(url) => Place::Tcp(authority(url)?),
+            Some(url) => {
+                let authority = authority(url)?;
+                let (name, config) = (tls::server_name(&authority)?, tls::config(connection)?);
+                Place::Tls(Tls { authority, name, config })
+            }
         };
         Ok(Self { place, token })
     }
@@ -166,10 +181,11 @@ impl Client {
                     UnixStream::connect(path).await.map_err(|error| self.unreachable(&error))?;
                 self.handshake(stream).await
             }
-            Place::Tcp(address) => {
-                let stream =
-                    TcpStream::connect(address).await.map_err(|error| self.unreachable(&error))?;
-                self.handshake(stream).await
+            Place::Tls(Tls { authority, name, config }) => {
+                let stream = TcpStream::connect(authority).await;
+                let stream = stream.map_err(|error| self.unreachable(&error))?;
+                let stream = tls::wrap(config.clone(), name.clone(), stream).await;
+                self.handshake(stream.map_err(|error| self.unreachable(&error))?).await
             }
         }
     }
@@ -191,14 +207,14 @@ impl Client {
     fn host(&self) -> &str {
         match &self.place {
             Place::Socket(_) => "localhost",
-            Place::Tcp(address) => address,
+            Place::Tls(tls) => &tls.authority,
         }
     }
 
     fn place(&self) -> String {
         match &self.place {
             Place::Socket(path) => path.display().to_string(),
-            Place::Tcp(address) => address.clone(),
+            Place::Tls(tls) => tls.authority.clone(),
         }
     }
 
@@ -211,16 +227,16 @@ impl Client {
     }
 }
 
-/// Host and port of a URL such as `http://127.0.0.1:8440`.
+/// Host and port of a URL such as `https://127.0.0.1:8440`.
 fn authority(url: &str) -> Result<String, CliError> {
     let wrong = || {
-        CliError::Argument(format!("--server {url}: expected a URL such as http://127.0.0.1:8440"))
+        CliError::Argument(format!("--server {url}: expected a URL such as https://127.0.0.1:8440"))
     };
     let parsed: Uri = url.parse().map_err(|_| wrong())?;
     let authority =
         parsed.authority().filter(|authority| authority.port().is_some()).ok_or_else(wrong)?;
-    let plain = parsed.scheme_str() == Some("http") && matches!(parsed.path(), "" | "/");
-    if plain { Ok(authority.to_string()) } else { Err(wrong()) }
+    let right = parsed.scheme_str() == Some("https") && matches!(parsed.path(), "" | "/");
+    if right { Ok(authority.to_string()) } else { Err(wrong()) }
 }
 
 #[cfg(test)]
@@ -228,14 +244,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn server_is_an_http_url_with_a_port() {
-        assert_eq!(authority("http://127.0.0.1:8440").unwrap(), "127.0.0.1:8440");
-        assert_eq!(authority("http://[::1]:8440/").unwrap(), "[::1]:8440");
+    fn server_is_an_https_url_with_a_port() {
+        assert_eq!(authority("https://127.0.0.1:8440").unwrap(), "127.0.0.1:8440");
+        assert_eq!(authority("https://[::1]:8440/").unwrap(), "[::1]:8440");
         for wrong in [
             "127.0.0.1:8440",
-            "https://127.0.0.1:8440",
-            "http://127.0.0.1",
-            "http://127.0.0.1:8440/v1",
+            "http://127.0.0.1:8440",
+            "https://127.0.0.1",
+            "https://127.0.0.1:8440/v1",
             "",
         ] {
             assert!(authority(wrong).is_err(), "{wrong}");

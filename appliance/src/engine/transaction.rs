@@ -13,6 +13,7 @@ use super::confirming::Waiting;
 use super::planning::PlanError;
 use super::views::key_of;
 use super::{ChangeError, Engine};
+use crate::access::Role;
 use crate::event::{Event, EventKind, Severity};
 use crate::health::{BackendKey, Check, Verdict};
 use crate::store::{
@@ -76,8 +77,14 @@ impl Engine {
             _ => {}
         }
         let paper = Paper::of(&order, self.waiting.as_ref());
-        let Order { change, accept_warnings, session, connection, .. } = order;
+        let Order { change, accept_warnings, session, connection, role, .. } = order;
         let Proposal { desired, diff } = self.proposal(change, &paper.author.name)?;
+        // What a candidate, a rollback or a backup changes is known only now.
+        if let Some((needs, because)) = Role::to_commit(&diff).filter(|(needs, _)| role < *needs)
+            && !dry_run
+        {
+            return Err(Refusal::NotAllowed { needs, because: because.clone() }.into());
+        }
         let warnings = self.warnings(&desired, session);
         if !dry_run && !warnings.is_empty() && !accept_warnings {
             return Err(Refusal::Warned(warnings).into());

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use crate::access::{Caller, Connection, Ends};
+use crate::access::{Caller, Connection, Ends, Role};
 
 use super::Change;
 
@@ -66,6 +66,8 @@ pub struct Order {
     pub change: Change,
     /// Who wants it.
     pub author: Author,
+    /// What they may change.
+    pub role: Role,
     /// What for.
     pub message: Option<String>,
     /// Return unless it is confirmed within so many seconds.
@@ -90,6 +92,7 @@ impl Order {
         Self {
             change,
             author: Author::local("root"),
+            role: Role::Administrator,
             message: None,
             confirm_seconds: None,
             accept_warnings: false,
@@ -105,6 +108,7 @@ impl Order {
     pub fn by(caller: &Caller, change: Change) -> Self {
         Self {
             author: caller.into(),
+            role: caller.role,
             connection: Some(caller.connection),
             session: caller.connection.ends.map(Into::into),
             ..Self::local(change)

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use sluice_model::{Location, ObjectId, Problem};
 
+use crate::access::Role;
 use crate::wire::{Conflict, Warning};
 
 /// The longest time that a commit may wait to be confirmed: a day.
@@ -60,6 +61,16 @@ pub enum Refusal {
         id: ObjectId,
         /// File, line and column.
         place: String,
+    },
+    /// The change as a whole is for a higher role than its author has.
+    #[error(
+        "this change needs the role {needs}, because of {because}: somebody who has it can make it"
+    )]
+    NotAllowed {
+        /// The least role.
+        needs: Role,
+        /// An object for which it is needed.
+        because: ObjectId,
     },
     /// Others changed what the candidate changes, to something else.
     #[error("{}", conflicting(.0))]

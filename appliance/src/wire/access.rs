@@ -58,6 +58,16 @@ pub struct SetupRequest {
     pub password: Secret,
 }
 
+/// Another certificate for the gateway.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CertificateRequest {
+    /// The chain in PEM, the gateway's own certificate first.
+    pub certificate: String,
+    /// Its private key in PEM, without a passphrase.
+    pub key: Secret,
+}
+
 /// Whether the first administrator is still to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetupState {
