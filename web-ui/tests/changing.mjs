@@ -79,10 +79,11 @@ export async function aBackendIsDrainedByOneClickAndGetsNoNewRequests({ browser,
 	await commit(page, { seconds: 60, message: 'drain for a test' });
 	const bar = barOf(page);
 	await bar.waitFor();
-	for (const path of ['/', '/placement', '/events']) {
+	for (const path of ['/', '/placement', '/changes']) {
 		await page.goto(path);
 		await bar.waitFor();
 	}
+	await page.getByText('drain for a test').waitFor();
 	await browser.shot('confirm-bar', page);
 	await bar.getByRole('button', { name: 'Keep it' }).click();
 	await bar.waitFor({ state: 'hidden' });

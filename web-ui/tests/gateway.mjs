@@ -28,7 +28,7 @@ export class Gateway {
 
 	/** The link that the daemon printed for who can read its log. */
 	setupLink() {
-		const found = /https?:\/\/\S+\/setup#\S+/.exec(readFileSync(this.#log, 'utf8'));
+		const found = /https:\/\/\S+\/setup#\S+/.exec(readFileSync(this.#log, 'utf8'));
 		if (!found) throw new Error(`there is no set-up link in ${this.#log}`);
 		const { pathname, hash } = new URL(found[0]);
 		return pathname + hash;
