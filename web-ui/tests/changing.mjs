@@ -55,7 +55,7 @@ export async function aServiceMadeInTheConsoleServesRealRequests({ browser, page
 	await commit(page, { message: 'a service made in the console' });
 	await page.getByText(/Revision \d+ is in force/).waitFor();
 	await open(page, `/services/${SERVICE}`);
-	await until('both backends are up', async () => (await backendsOf(page).getByText('up', { exact: true }).count()) === 2);
+	await until('both backends are up', async () => (await backendsOf(page).locator('.state').filter({ hasText: 'up' }).count()) === 2);
 	const counts = await gateway.clients(ADDRESS, 40);
 	assert(counts.b1 > 0 && counts.b2 > 0, `not both backends answer: ${JSON.stringify(counts)}`);
 	// What the page shows are rates: requests go on until it shows them.
@@ -79,15 +79,16 @@ export async function aBackendIsDrainedByOneClickAndGetsNoNewRequests({ browser,
 	await commit(page, { seconds: 60, message: 'drain for a test' });
 	const bar = barOf(page);
 	await bar.waitFor();
-	for (const path of ['/', '/placement', '/events']) {
+	for (const path of ['/', '/placement', '/changes']) {
 		await page.goto(path);
 		await bar.waitFor();
 	}
+	await page.getByText('drain for a test').waitFor();
 	await browser.shot('confirm-bar', page);
 	await bar.getByRole('button', { name: 'Keep it' }).click();
 	await bar.waitFor({ state: 'hidden' });
 	await page.goto(`/services/${SERVICE}`);
-	await first.getByText('draining').waitFor();
+	await first.locator('.state').filter({ hasText: 'draining' }).waitFor();
 	const counts = await gateway.clients(ADDRESS, 40);
 	assert(!counts.b1 && counts.b2 === 40, `a drained backend gets new connections: ${JSON.stringify(counts)}`);
 	await first.getByRole('button', { name: /^Undrain/ }).click();
@@ -97,7 +98,10 @@ export async function aBackendIsDrainedByOneClickAndGetsNoNewRequests({ browser,
 	return 'drained, confirmed on another page, undrained';
 }
 
+const weightOf = async (daemon) => (await daemon('GET', `/v1/services/${SERVICE}`)).body.spec.backends[0].weight;
+
 export async function whatIsNotConfirmedReturns({ page, daemon }) {
+	const before = await weightOf(daemon);
 	await open(page, `/services/${SERVICE}`);
 	const weight = page.getByLabel(/^Weight of/).first();
 	await weight.fill('7');
@@ -106,15 +110,16 @@ export async function whatIsNotConfirmedReturns({ page, daemon }) {
 	await commit(page, { seconds: 4 });
 	const bar = barOf(page);
 	await bar.waitFor();
-	assert((await daemon('GET', `/v1/services/${SERVICE}`)).body.spec.backends[0].weight === 7, 'the weight is not in force');
+	assert((await weightOf(daemon)) === 7, 'the weight is not in force');
 	await bar.waitFor({ state: 'hidden', timeout: 15_000 });
-	const { body: service } = await daemon('GET', `/v1/services/${SERVICE}`);
-	assert((service.spec.backends[0].weight ?? 1) === 1, `the weight is ${service.spec.backends[0].weight}, and was 1`);
+	const after = await weightOf(daemon);
+	assert(after === before, `the weight is ${after}, and was ${before}`);
 	await page.getByText('returned').first().waitFor();
-	return 'the weight is 1 again';
+	return `the weight is ${after} again`;
 }
 
 export async function aCommitCanBeTakenBackAtOnce({ page, daemon }) {
+	const before = await weightOf(daemon);
 	await open(page, `/services/${SERVICE}`);
 	const weight = page.getByLabel(/^Weight of/).first();
 	await weight.fill('9');
@@ -124,9 +129,9 @@ export async function aCommitCanBeTakenBackAtOnce({ page, daemon }) {
 	const bar = barOf(page);
 	await bar.getByRole('button', { name: 'Return now' }).click();
 	await bar.waitFor({ state: 'hidden' });
-	const { body: service } = await daemon('GET', `/v1/services/${SERVICE}`);
-	assert((service.spec.backends[0].weight ?? 1) === 1, `the weight is ${service.spec.backends[0].weight}`);
-	return 'the weight is 1 again';
+	const after = await weightOf(daemon);
+	assert(after === before, `the weight is ${after}, and was ${before}`);
+	return `the weight is ${after} again`;
 }
 
 export async function whatIsBrokenIsSaidAndChangesNothing({ browser, page, daemon, gateway }) {
@@ -150,15 +155,15 @@ export async function whatIsBrokenIsSaidAndChangesNothing({ browser, page, daemo
 	await page.getByText('Nothing is waiting').waitFor();
 	// A file of the directory that cannot be read.
 	const file = join(gateway.directory, 'broken.yaml');
+	const told = page.getByRole('listitem').filter({ hasText: 'A configuration file is broken.' }).filter({ hasText: /broken\.yaml.*adress/ });
 	writeFileSync(file, 'apiVersion: sluice.dev/v1\nkind: Service\nmetadata: {name: from-a-file}\nspec: {adress: 192.0.2.9}\n');
 	try {
 		await open(page, '/');
-		await page.getByText('A configuration file is broken.').waitFor({ timeout: 20_000 });
-		await page.getByText(/broken\.yaml.*adress/).first().waitFor();
+		await told.waitFor({ timeout: 20_000 });
 	} finally {
 		rmSync(file);
 	}
-	await page.getByText('A configuration file is broken.').waitFor({ state: 'hidden', timeout: 20_000 });
+	await told.waitFor({ state: 'hidden', timeout: 20_000 });
 	assert((await daemon('GET', '/v1/status')).body.revision === before, 'something changed');
 	return said;
 }

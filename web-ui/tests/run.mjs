@@ -1,6 +1,6 @@
 // The console in a real browser, at the real daemon in the laboratory. Prints a line per check: PASS, FAIL or SKIP.
 // Arguments are parts of names: only those checks run.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { Browser } from './browser.mjs';
 import { Gateway } from './gateway.mjs';
 import * as watching from './watching.mjs';
@@ -17,14 +17,21 @@ mkdirSync(screenshots, { recursive: true });
 
 const gateway = new Gateway({ socket, address, log });
 const browser = await Browser.start(address, screenshots);
-const { theOneTimeLinkMakesTheFirstAdministrator, ...others } = access;
-// The link first: without an administrator there is nothing to look at. Names are kept, the story is told in this order.
-const checks = { theOneTimeLinkMakesTheFirstAdministrator, ...watching, ...changing, ...others };
+/** The checks of a file as they stand in it: modules sort their names, and later checks build on what earlier ones made. */
+function story(module, file) {
+	const text = readFileSync(new URL(file, import.meta.url), 'utf8');
+	const place = ([name]) => text.indexOf(`function ${name}(`);
+	return Object.entries(module).sort((one, other) => place(one) - place(other));
+}
+
+// The link first: without an administrator there is nothing to look at.
+const link = access.theOneTimeLinkMakesTheFirstAdministrator;
+const checks = [...story(access, './access.mjs'), ...story(watching, './watching.mjs'), ...story(changing, './changing.mjs')];
 const wanted = process.argv.slice(2);
 let failed = 0;
 try {
-	for (const [name, check] of Object.entries(checks)) {
-		const first = check === theOneTimeLinkMakesTheFirstAdministrator;
+	for (const [name, check] of checks) {
+		const first = check === link;
 		if (!first && wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
 		const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 		const begin = Date.now();
