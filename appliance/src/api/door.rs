@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
-use super::rules::{Effect, Need, rule};
+use super::rules::{Effect, Need, can_be_tried, rule};
 use super::{ApiError, console};
 use crate::access::{Access, Caller, CallerKind, Connection, Entry, Outcome, Role, Session};
 
@@ -54,7 +54,9 @@ pub(super) async fn check(
 ) -> Response {
     let (method, target) = (request.method().clone(), request.uri().path().to_owned());
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let dry_run = is_dry_run(request.uri().query());
+    // Only where it is taken: elsewhere the request is carried out, whatever it says.
+    let dry_run = is_dry_run(request.uri().query())
+        && path.as_deref().is_some_and(|path| can_be_tried(&method, path));
     let Some(entrance) = request.extensions().get::<Entrance>().cloned() else {
         return ApiError::Unauthorized.into_response();
     };

@@ -117,6 +117,27 @@ pub(super) fn rule(method: &Method, path: &str) -> Option<(Need, Effect)> {
     found.map(|(_, _, need, effect)| (*need, *effect))
 }
 
+/// The routes that take `dryRun`, and then change nothing. What is tried on others is done, and recorded.
+const TRIED: &[(&str, &str)] = &[
+    ("POST", "/v1/apply"),
+    ("PUT", "/v1/services/{name}"),
+    ("PATCH", "/v1/services/{name}"),
+    ("DELETE", "/v1/services/{name}"),
+    ("PUT", "/v1/prefilters/{name}"),
+    ("PATCH", "/v1/prefilters/{name}"),
+    ("DELETE", "/v1/prefilters/{name}"),
+    ("PUT", "/v1/gateways/{name}"),
+    ("PATCH", "/v1/gateways/{name}"),
+    ("DELETE", "/v1/gateways/{name}"),
+    ("POST", "/v1/revisions/{revision}/rollback"),
+    ("POST", "/v1/import"),
+];
+
+/// Whether a request to this route can be tried out only.
+pub(super) fn can_be_tried(method: &Method, path: &str) -> bool {
+    TRIED.contains(&(method.as_str(), path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +160,25 @@ mod tests {
             assert!(known, "the rule {method} {path} has no route");
         }
         assert_eq!(routes.len(), RULES.len(), "a rule stands there twice");
+    }
+
+    #[test]
+    fn only_routes_that_take_a_dry_run_can_be_tried() {
+        let document = crate::api::openapi();
+        let mut taking = Vec::new();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+                if parameters.any(|parameter| parameter["name"] == "dryRun") {
+                    taking.push((method.to_uppercase(), path.clone()));
+                }
+            }
+        }
+        let mut known: Vec<_> = TRIED.iter().map(|(m, p)| (m.to_string(), p.to_string())).collect();
+        known.sort();
+        taking.sort();
+        assert_eq!(known, taking);
+        assert!(!can_be_tried(&Method::POST, "/v1/users"));
     }
 
     #[test]
