@@ -321,6 +321,8 @@ async fn restore_can_leave_users_as_they_are_and_wait_to_be_confirmed() {
     assert!(!run(&other, "export").await.contains("web"));
 }
 
+type Damage<'a> = &'a dyn Fn(&mut Value);
+
 #[tokio::test]
 async fn wrong_passphrase_and_damaged_backups_change_nothing() {
     let (server, backup, passphrase) = with_backup().await;
@@ -347,7 +349,7 @@ async fn wrong_passphrase_and_damaged_backups_change_nothing() {
     let middle = sealed.len() / 2;
     let other = if sealed.as_bytes()[middle] == b'A' { "B" } else { "A" };
     let flipped = format!("{}{other}{}", &sealed[..middle], &sealed[middle + 1..]);
-    let changes: [(&dyn Fn(&mut Value), &str); 7] = [
+    let changes: [(Damage<'_>, &str); 7] = [
         (&|value| value["sealed"] = json!(flipped), "the file was changed"),
         (&|value| value["sealed"] = json!(&sealed[..middle & !3]), "the file was changed"),
         (&|value| value["sealed"] = json!("?"), "not Base64"),

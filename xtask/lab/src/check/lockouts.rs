@@ -29,14 +29,18 @@ pub(super) fn check(lab: &mut Laboratory<'_>, report: &mut Report) -> Result<()>
         TcpListener::bind(management).context("cannot listen on the management address")
     })?;
     let drills: [(&str, &str, Drill); 3] = [
-        ("a service on the management address", "Service", waits_it_out),
-        ("a prefilter that denies the administrator", "Prefilter", waits_it_out),
-        ("a daemon that dies while the administrator is locked out", "Prefilter", survives_a_kill),
+        ("locked out by a service on the management address", "Service", waits_it_out),
+        ("locked out by a prefilter that denies the administrator", "Prefilter", waits_it_out),
+        (
+            "locked out by a daemon that dies while the administrator is locked out",
+            "Prefilter",
+            survives_a_kill,
+        ),
     ];
     for (name, kind, drill) in drills {
         let mut session = Session { lab, management, object: object(kind, management) };
         let outcome = drill(&mut session);
-        report.check(&format!("locked out by {name}"), outcome);
+        report.check(name, outcome);
         lab.daemon.start_again()?;
     }
     let mut session = Session { lab, management, object: harmless() };
