@@ -90,10 +90,10 @@ impl Cards {
         let same = old.is_some_and(|old| {
             (old.about.hook, old.about.emulated) == (new.about.hook, new.about.emulated)
         });
-        if let Some((old, program)) = old_hooked {
-            if !same {
-                self.unhook(link, &old.about, program)?;
-            }
+        if let Some((old, program)) = old_hooked
+            && !same
+        {
+            self.unhook(link, &old.about, program)?;
         }
         let replaced = old_hooked.map(|(_, program)| program).filter(|_| same);
         let program = Hooked { program: &new.program, id: new.id };
