@@ -15,7 +15,13 @@ use sluice_kernel::{
     chaos::Faults,
     linux::{CardOptions, Cards, CardsOpened, Emulation, detach_all},
 };
-use std::{fs, process::Command};
+use std::{
+    fs,
+    net::UdpSocket,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use support::{Place, ip, objects::Objects, open_descriptors, place, run, send, veth};
 
 const EMULATION: Emulation = Emulation { max_entries: 2 };
@@ -261,33 +267,87 @@ fn a_device_that_is_gone_leaves_nothing_once_it_is_removed() {
 }
 
 #[test]
-fn the_place_for_filters_goes_with_our_filter_unless_somebody_else_uses_it() {
+fn the_place_for_filters_goes_with_the_last_trace_unless_somebody_else_uses_it() {
     let Some(place) = place() else { return };
     let link = veth("c0");
-    let mut cards = open(&place);
     let qdiscs = || {
         let output = Command::new("tc").args(["qdisc", "show", "dev", "c0"]).output();
         String::from_utf8(output.unwrap().stdout).unwrap()
     };
-    cards.place(&request(link, CardHook::Tc)).unwrap();
-    assert!(qdiscs().contains("clsact"));
-    // Replacing it does not forget who made the place.
-    cards.place(&request(link, CardHook::Tc)).unwrap();
-    cards.remove(link).unwrap();
+    let place_and_detach = |meanwhile: &dyn Fn()| {
+        let mut cards = open(&place);
+        cards.place(&request(link, CardHook::Tc)).unwrap();
+        cards.place(&request(link, CardHook::Xdp)).unwrap();
+        cards.remove(link).unwrap();
+        meanwhile();
+        drop(cards);
+        // A later process knows who made it.
+        drop(open(&place));
+        detach_all(&place.pins).unwrap();
+    };
+    place_and_detach(&|| assert!(qdiscs().contains("clsact"), "it stays while we are here"));
     assert!(!qdiscs().contains("clsact"));
 
-    cards.place(&request(link, CardHook::Tc)).unwrap();
     // A classifier that every kernel has: in the old instruction set, it lets everything pass.
-    let theirs = ["bytecode", "1,6 0 0 4294967295"];
-    let place_of_theirs = "filter add dev c0 egress prio 5 bpf".split(' ');
-    let added = Command::new("tc").args(place_of_theirs).args(theirs).status().unwrap();
-    assert!(added.success());
-    cards.remove(link).unwrap();
+    place_and_detach(&|| {
+        let theirs = ["bytecode", "1,6 0 0 4294967295"];
+        let place_of_theirs = "filter add dev c0 egress prio 5 bpf".split(' ');
+        let added = Command::new("tc").args(place_of_theirs).args(theirs).status().unwrap();
+        assert!(added.success());
+    });
     assert!(qdiscs().contains("clsact"), "somebody has a filter there");
     run("tc", "filter del dev c0 egress");
-    cards.place(&request(link, CardHook::Tc)).unwrap();
-    cards.remove(link).unwrap();
+    place_and_detach(&|| ());
     assert!(qdiscs().contains("clsact"), "it was there before");
+}
+
+#[test]
+fn programs_come_and_go_and_are_refused_without_a_lost_packet() {
+    let Some(place) = place() else { return };
+    let link = veth("c0");
+    let faults = Faults::none();
+    let (mut cards, _) = Cards::open(&options(&place).with_faults(faults.clone())).unwrap();
+    // The first filter of a link costs: the kernel adds the place for filters.
+    cards.place(&request(link, CardHook::Tc)).unwrap();
+    ip("address add 10.8.0.1/24 dev c0");
+    ip("neighbour replace 10.8.0.2 lladdr 02:00:00:00:00:02 dev c0");
+    let before = dropped("c0");
+    let done = AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let socket = UdpSocket::bind("10.8.0.1:0").unwrap();
+            let mut sent = 0_u64;
+            while !done.load(Ordering::Relaxed) {
+                socket.send_to(b"hello", "10.8.0.2:9").unwrap();
+                sent += 1;
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            sent
+        });
+        for _ in 0..10 {
+            for hook in CardHook::ALL {
+                cards.place(&request(link, hook)).unwrap();
+                for point in ["hook", "read_back", "map_create"] {
+                    faults.fail_call(point, 1, Errno::EOPNOTSUPP);
+                    cards.place(&request(link, hook)).unwrap_err();
+                    faults.clear();
+                }
+            }
+            cards.remove(link).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        sending.join().unwrap()
+    });
+    assert!(sent > 1000, "{sent} packets were sent meanwhile");
+    assert_eq!(dropped("c0") - before, 0, "of {sent}");
+}
+
+/// How many packets a link was to send and did not.
+fn dropped(link: &str) -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    let counters = text.lines().find_map(|line| line.trim().strip_prefix(link)?.strip_prefix(':'));
+    // Eight of what came in; then bytes, packets, errors and drops of what went out.
+    counters.unwrap().split_whitespace().nth(11).unwrap().parse().unwrap()
 }
 
 #[test]
@@ -343,6 +403,8 @@ fn an_interrupted_change_is_ended() {
 fn every_single_failure_leaves_what_was_there_and_no_objects() {
     let Some(place) = place() else { return };
     let link = veth("c0");
+    // The place for filters stays once it is there.
+    run("tc", "qdisc add dev c0 clsact");
     let faults = Faults::none();
     let mut cards = Cards::open(&options(&place).with_faults(faults.clone())).unwrap().0;
     for (old, new) in [

@@ -1,5 +1,6 @@
-//! A card that comes and goes under the traffic: it refuses, accepts, is removed, comes back, is switched off and on. No
-//! connection breaks, and no packet is lost but those that were on their way through a card that was removed.
+//! A card that comes and goes under the traffic: it is switched off and on, refuses, accepts, outlives the daemon, is taken
+//! out, torn out, and comes back. No connection breaks, and no packet is lost but those that were on their way through a
+//! card that was torn out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,12 +34,17 @@ enum Step {
     SwitchedOff,
     Refused,
     Accepted,
-    Removed,
+    Restarted,
+    TakenOut,
+    TornOut,
     Returned,
 }
 
-const STEPS: [Step; 5] =
-    [Step::SwitchedOff, Step::Refused, Step::Accepted, Step::Removed, Step::Returned];
+/// The steps of a round. The card goes in one of two ways, in turn.
+fn steps(round: usize) -> [Step; 6] {
+    let goes = if round.is_multiple_of(2) { Step::TornOut } else { Step::TakenOut };
+    [Step::SwitchedOff, Step::Refused, Step::Accepted, Step::Restarted, goes, Step::Returned]
+}
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,7 +52,9 @@ impl fmt::Display for Step {
             Self::SwitchedOff => "switched off",
             Self::Refused => "switched on and refused",
             Self::Accepted => "accepted again",
-            Self::Removed => "removed",
+            Self::Restarted => "under a daemon killed and started",
+            Self::TakenOut => "taken out, the traffic led past it first",
+            Self::TornOut => "torn out under the traffic",
             Self::Returned => "returned",
         })
     }
@@ -108,7 +116,7 @@ impl Rounds<'_, '_> {
     fn run(&mut self, count: usize) -> Result<String> {
         let started = Instant::now();
         for (round, refusal) in (1..=count).zip(REFUSALS.into_iter().cycle()) {
-            for step in STEPS {
+            for step in steps(round) {
                 self.step(step, refusal).with_context(|| format!("round {round}, {step}"))?;
             }
         }
@@ -119,14 +127,14 @@ impl Rounds<'_, '_> {
         let begun = Instant::now();
         self.carry_out(step, refusal)?;
         let took = begun.elapsed();
-        let removes = matches!(step, Step::Removed | Step::Returned);
-        if removes {
+        let loses = step == Step::TornOut;
+        if loses {
             self.lab.stop.sleep(SETTLED.saturating_sub(took))?;
         }
-        self.traffic.judge(if removes { Allowance::LostPackets } else { Allowance::Nothing })?;
+        self.traffic.judge(if loses { Allowance::LostPackets } else { Allowance::Nothing })?;
         let lost = self.lost_since()?;
-        if lost > 0 && !removes {
-            bail!("{lost} packets were lost, but no device was removed");
+        if lost > 0 && !loses {
+            bail!("{lost} packets were lost, but no device was torn out");
         }
         let seen = self.seen.entry(step).or_default();
         seen.times += 1;
@@ -158,17 +166,32 @@ impl Rounds<'_, '_> {
                 self.lab.daemon.let_card_refuse(None)?;
                 until(self.lab, "the card runs what it refused", |stage| stage.placement == ON_CARD)
             }
-            Step::Removed => {
-                card(self.lab)?.remove(gateway)?;
-                until(self.lab, "the host runs what was on the removed card", |stage| {
-                    stage.placement != ON_CARD
+            Step::Restarted => {
+                self.lab.daemon.kill()?;
+                self.lab.daemon.start()?;
+                until(self.lab, "the card runs on under the new daemon", |stage| {
+                    stage.placement == ON_CARD
                 })
+            }
+            Step::TakenOut => {
+                card(self.lab)?.take_out(gateway)?;
+                self.until_gone()
+            }
+            Step::TornOut => {
+                card(self.lab)?.tear_out(gateway)?;
+                self.until_gone()
             }
             Step::Returned => {
                 card(self.lab)?.put_back(gateway)?;
                 until(self.lab, "the returned card is used", |stage| stage.placement == ON_CARD)
             }
         }
+    }
+
+    fn until_gone(&self) -> Result<()> {
+        until(self.lab, "the host runs what was on the card that is gone", |stage| {
+            stage.placement != ON_CARD
+        })
     }
 
     fn lost_since(&mut self) -> Result<u64> {

@@ -64,6 +64,11 @@ impl Namespace {
         self.batch("ip", lines)
     }
 
+    /// Runs commands of `bridge`, one a line.
+    pub(crate) fn bridge(&self, lines: &str) -> Result<()> {
+        self.batch("bridge", lines)
+    }
+
     fn batch(&self, program: &str, lines: &str) -> Result<()> {
         let mut command = Command::new(program);
         command.args(["-n", &self.name, "-batch", "-"]);

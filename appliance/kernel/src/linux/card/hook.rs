@@ -1,6 +1,9 @@
 //! Putting programs to their hooks, and looking what is there.
 
-use super::{Cards, filter, pins::About};
+use super::{
+    Cards, filter,
+    pins::{self, About},
+};
 use crate::{
     CardActual, CardForeign, CardHook, CardStep, Error, ForeignFilter, LinkName, Result, XdpMode,
     card::check::refused,
@@ -27,7 +30,7 @@ impl Cards {
     pub(super) fn hook(
         &self,
         link: &LinkName,
-        about: &mut About,
+        about: &About,
         old: Option<Hooked<'_>>,
         new: Hooked<'_>,
     ) -> Result<()> {
@@ -42,23 +45,28 @@ impl Cards {
                 xdp::exchange(link, mode(about.emulated), old, new).map_err(failed)
             }
             CardHook::Tc => {
-                let made = filter::make_qdisc(link.ifindex).map_err(failed)?;
+                self.make_place_for_filters(link).map_err(failed)?;
                 let name = about.program.name();
                 let skip_software = !about.emulated;
                 let program = new.program.as_fd();
-                filter::write(link.ifindex, name, program, skip_software, old.is_some()).map_err(
-                    |refusal| {
-                        // Nothing of a failed attempt is left.
-                        if made {
-                            let _ = filter::remove_empty_qdisc(link.ifindex);
-                        }
-                        failed(refusal)
-                    },
-                )?;
-                about.made_qdisc |= made;
-                Ok(())
+                filter::write(link.ifindex, name, program, skip_software, old.is_some())
+                    .map_err(failed)
             }
         }
+    }
+
+    /// Makes the queueing discipline that holds filters, unless somebody did. It stays, empty, when its filter goes: while
+    /// the kernel adds or removes one, it drops what the link sends, and a card that refuses is asked again and again.
+    fn make_place_for_filters(&self, link: &LinkName) -> std::result::Result<(), Refusal> {
+        if filter::make_qdisc(link.ifindex)? {
+            let note = pins::made_qdisc(&self.pins, link.ifindex);
+            if let Err(errno) = self.kernel.write_note(&note, "made") {
+                // Nobody would know that it is ours.
+                let _ = filter::remove_empty_qdisc(link.ifindex);
+                return Err(errno.into());
+            }
+        }
+        Ok(())
     }
 
     /// Takes a program off its hook if it is there.
@@ -79,10 +87,6 @@ impl Cards {
                 let ours = |f: &filter::Filter| f.looks_like_ours() && f.program == Some(old.id);
                 if filters.iter().any(ours) {
                     filter::remove(link.ifindex).map_err(failed)?;
-                }
-                // An empty one disturbs nobody.
-                if about.made_qdisc {
-                    let _ = filter::remove_empty_qdisc(link.ifindex);
                 }
             }
         }

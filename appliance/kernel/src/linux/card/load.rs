@@ -54,7 +54,6 @@ impl Cards {
             hook: request.hook,
             program: request.program,
             emulated: self.emulation.is_some(),
-            made_qdisc: false,
             build: object.build(),
         };
         Ok(Loaded { about, program, id: info.id, tables })

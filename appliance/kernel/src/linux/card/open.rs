@@ -47,6 +47,15 @@ impl Cards {
             self.unpin(&next)?;
             notes.push(format!("ended an interrupted change of the card's program ({ifindex})"));
         }
+        let links = xdp::links()?;
+        for ifindex in pins::made_qdiscs(&self.pins)? {
+            if !links.iter().any(|link| link.ifindex == ifindex) {
+                let note = pins::made_qdisc(&self.pins, ifindex);
+                self.kernel
+                    .unpin(&note)
+                    .map_err(at(&note, "remove the note of a link that is gone"))?;
+            }
+        }
         for ifindex in placed {
             if self.found(ifindex)?.is_none() {
                 self.unpin(&CardPins::of(&self.pins, ifindex))?;

@@ -5,6 +5,7 @@
 //! cards/<ifindex>/<TABLE>   its tables
 //! cards/<ifindex>/about     a symbolic link whose target says what it is
 //! cards/<ifindex>-next/     another set, while one takes the place of the other
+//! cards/<ifindex>-qdisc     a symbolic link: the queueing discipline that holds filters was made by us
 //! ```
 //!
 //! The programs run without the pins too, but only a pin says that a program is ours and not that of somebody who gave
@@ -21,6 +22,7 @@ use std::{
 };
 
 const NEXT: &str = "-next";
+const QDISC: &str = "-qdisc";
 
 /// The directory of all cards.
 pub(super) fn root(pin_directory: &Path) -> PathBuf {
@@ -78,6 +80,18 @@ pub(super) fn list(pins: &Pins) -> crate::Result<(Vec<u32>, Vec<u32>)> {
     Ok((placed, next))
 }
 
+/// The note that the queueing discipline of a link that holds filters was made by us.
+pub(super) fn made_qdisc(pins: &Pins, ifindex: u32) -> PathBuf {
+    pins.root().join(format!("{ifindex}{QDISC}"))
+}
+
+/// The indices of the links whose queueing discipline that holds filters was made by us.
+pub(super) fn made_qdiscs(pins: &Pins) -> crate::Result<Vec<u32>> {
+    let files = crate::linux::pins::files(pins.root())?;
+    let index = |path: &PathBuf| path.file_name()?.to_str()?.strip_suffix(QDISC)?.parse().ok();
+    Ok(files.iter().filter_map(index).collect())
+}
+
 /// What a program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct About {
@@ -85,28 +99,23 @@ pub(super) struct About {
     pub(super) program: CardProgram,
     /// In the kernel, in place of a card.
     pub(super) emulated: bool,
-    /// The queueing discipline that holds the filter was made for it.
-    pub(super) made_qdisc: bool,
     /// Which build of the program.
     pub(super) build: u64,
 }
 
 impl About {
     fn text(&self) -> String {
-        let Self { hook, program, emulated, made_qdisc, build } = self;
+        let Self { hook, program, emulated, build } = self;
         let place = if *emulated { "emulated" } else { "card" };
-        let qdisc = if *made_qdisc { "made" } else { "kept" };
-        format!("{hook} {program} {place} {qdisc} {build:016x}")
+        format!("{hook} {program} {place} {build:016x}")
     }
 
     fn read(text: &str) -> Option<Self> {
-        let [hook, program, place, qdisc, build] =
-            text.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        let [hook, program, place, build] = text.split(' ').collect::<Vec<_>>().try_into().ok()?;
         Some(Self {
             hook: CardHook::ALL.into_iter().find(|known| known.name() == hook)?,
             program: CardProgram::ALL.into_iter().find(|known| known.name() == program)?,
             emulated: place == "emulated",
-            made_qdisc: qdisc == "made",
             build: u64::from_str_radix(build, 16).ok()?,
         })
     }
@@ -121,8 +130,7 @@ mod tests {
         for hook in CardHook::ALL {
             for program in CardProgram::ALL {
                 for bit in [false, true] {
-                    let about =
-                        About { hook, program, emulated: bit, made_qdisc: !bit, build: 0xabc };
+                    let about = About { hook, program, emulated: bit, build: 0xabc };
                     assert_eq!(About::read(&about.text()), Some(about));
                 }
             }

@@ -90,16 +90,15 @@ impl Cards {
         let same = old.is_some_and(|old| {
             (old.about.hook, old.about.emulated) == (new.about.hook, new.about.emulated)
         });
-        if let Some((old, program)) = old_hooked {
-            new.about.made_qdisc = same && old.about.made_qdisc;
-            if !same {
-                self.unhook(link, &old.about, program)?;
-            }
+        if let Some((old, program)) = old_hooked
+            && !same
+        {
+            self.unhook(link, &old.about, program)?;
         }
         let replaced = old_hooked.map(|(_, program)| program).filter(|_| same);
         let program = Hooked { program: &new.program, id: new.id };
         let placed = self
-            .hook(link, &mut new.about, replaced, program)
+            .hook(link, &new.about, replaced, program)
             .map_err(|error| (false, error))
             .and_then(|()| self.confirm(link, new, next).map_err(|error| (true, error)));
         let (is_hooked, cause) = match placed {
@@ -157,26 +156,20 @@ impl Cards {
             (Some((old, program)), None) if same => {
                 match self.actual(link, &old.about, program.id)? {
                     CardActual::NotInHardware => {
-                        self.hook(link, &mut old.about.clone(), Some(program), program)
+                        self.hook(link, &old.about, Some(program), program)
                     }
                     _ => Ok(()),
                 }
             }
             (Some((old, program)), Some((_, new))) if same => {
-                self.hook(link, &mut old.about.clone(), Some(new), program)
+                self.hook(link, &old.about, Some(new), program)
             }
             (old, new) => {
                 if let Some((loaded, new)) = new {
                     self.unhook(link, &loaded.about, new)?;
                 }
                 match old {
-                    Some((old, program)) => {
-                        let mut about = old.about;
-                        self.hook(link, &mut about, None, program)?;
-                        old.pins
-                            .write_about(&self.kernel, &about)
-                            .map_err(at(&old.pins.0, "note what is pinned here"))
-                    }
+                    Some((old, program)) => self.hook(link, &old.about, None, program),
                     None => Ok(()),
                 }
             }

@@ -1,4 +1,4 @@
-use super::{CardOptions, Cards, pins, place::hooked_of};
+use super::{CardOptions, Cards, filter, pins, place::hooked_of};
 use crate::{Error, Removed, Result, linux::pins::at};
 use std::path::Path;
 
@@ -30,6 +30,13 @@ pub(in crate::linux) fn remove_all_below(pin_directory: &Path) -> Result<(usize,
     for found in cards.all_found()? {
         files += crate::linux::pins::files(&found.pins.0)?.len();
         programs += usize::from(cards.remove_program(found.link.ifindex)?.is_some());
+    }
+    for ifindex in pins::made_qdiscs(&cards.pins)? {
+        // One that is not empty is somebody else's by now, and one of a link that is gone is gone too.
+        let _ = filter::remove_empty_qdisc(ifindex);
+        let note = pins::made_qdisc(&cards.pins, ifindex);
+        cards.kernel.unpin(&note).map_err(at(&note, "remove the note"))?;
+        files += 1;
     }
     let root = cards.pins.root();
     cards.kernel.remove_directory(root).map_err(at(root, "remove the directory"))?;
