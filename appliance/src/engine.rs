@@ -8,6 +8,7 @@ mod confirming;
 mod counters;
 mod editing;
 mod error;
+mod following;
 mod handle;
 mod history;
 mod hops;

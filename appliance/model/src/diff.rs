@@ -60,21 +60,18 @@ impl Diff {
 
     pub(crate) fn between(older: &Objects, newer: &Objects) -> Self {
         let mut diff = Self::default();
-        for (id, entry) in newer.iter() {
-            let Some(before) = older.get(id) else {
-                diff.added.push(id.clone());
-                continue;
-            };
-            let fields = changed_fields(&before.object, &entry.object);
-            if !fields.is_empty() {
-                diff.changed.push(Change { object: id.clone(), fields });
+        for (id, before, after) in older.beside(newer) {
+            match (before, after) {
+                (Some(before), Some(after)) => {
+                    let fields = changed_fields(&before.object, &after.object);
+                    if !fields.is_empty() {
+                        diff.changed.push(Change { object: id.clone(), fields });
+                    }
+                }
+                (None, _) => diff.added.push(id.clone()),
+                (_, None) => diff.removed.push(id.clone()),
             }
         }
-        diff.removed = older
-            .iter()
-            .filter(|(id, _)| newer.get(id).is_none())
-            .map(|(id, _)| id.clone())
-            .collect();
         diff
     }
 }

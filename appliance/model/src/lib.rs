@@ -50,7 +50,7 @@ pub use schema::json_schema;
 pub use service::{
     Affinity, Backend, BackendState, DeliveryMode, NoBackend, Protocol, ServiceSpec,
 };
-pub use validate::validate;
+pub use validate::{validate, validate_change};
 pub use values::{
     LinkName, Name, Port, PortRange, PortSpec, Prefix, ProbeBytes, StatusPattern, TimeSpan,
     ValueError, Weight,

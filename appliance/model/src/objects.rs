@@ -1,5 +1,6 @@
 //! The set of objects that is the desired state.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::fmt;
@@ -180,6 +181,26 @@ impl Objects {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The objects of this set and of another, each kind and name once, in their order: what they are here, and there.
+    pub fn beside<'o>(
+        &'o self,
+        other: &'o Self,
+    ) -> impl Iterator<Item = (&'o ObjectId, Option<&'o Entry>, Option<&'o Entry>)> {
+        let (mut here, mut there) = (self.0.iter().peekable(), other.0.iter().peekable());
+        std::iter::from_fn(move || {
+            let order = match (here.peek(), there.peek()) {
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return None,
+            };
+            let here = if order.is_le() { here.next() } else { None };
+            let there = if order.is_ge() { there.next() } else { None };
+            let (id, _) = here.or(there)?;
+            Some((id, here.map(|(_, entry)| entry), there.map(|(_, entry)| entry)))
+        })
     }
 
     /// What must change to get from this set to `newer`.

@@ -2,6 +2,7 @@
 
 mod address;
 mod backends;
+mod change;
 mod gateway;
 mod health;
 mod metadata;
@@ -30,4 +31,12 @@ pub fn validate(objects: &Objects) -> Result<(), Vec<Problem>> {
     backends::check(objects, &mut report);
     prefilter::check(objects, &mut report);
     report.finish()
+}
+
+/// Checks what a valid configuration becomes. What did not change is looked at only where what changed meets it.
+///
+/// # Errors
+/// Those of [`validate()`] for `after`.
+pub fn validate_change(before: &Objects, after: &Objects) -> Result<(), Vec<Problem>> {
+    if change::is_surely_valid(before, after) { Ok(()) } else { validate(after) }
 }

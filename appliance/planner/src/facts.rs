@@ -9,7 +9,7 @@ use std::{
 use sluice_datapath::abi::Settings;
 use sluice_model::{Backend, DeliveryMode, Name, Port, ServiceSpec};
 
-use crate::Clock;
+use crate::{Clock, Ways};
 
 /// Everything that is known. Parts that did not change since the last plan should be the same `Arc`: what depends on
 /// them alone is not computed again then.
@@ -22,9 +22,9 @@ pub struct Facts {
     /// The links of this host by name, at least those of the configuration and those that run a program of ours.
     pub links: BTreeMap<String, LinkFacts>,
     /// Where packets to an address leave, for the addresses of [`crate::State::destinations`].
-    pub ways: Arc<HashMap<IpAddr, Way>>,
+    pub ways: Ways,
     /// What is known of the backends of each service. A backend that isn't listed is not probed yet.
-    pub services: HashMap<Name, Arc<ServiceFacts>>,
+    pub services: Arc<HashMap<Name, Arc<ServiceFacts>>>,
     /// Ids of the backends that records of translated flows name. `None` if that is not known; removed backends of
     /// NAT services keep their ids until their drain deadline then.
     pub nat_backends: Option<Arc<HashSet<u32>>>,

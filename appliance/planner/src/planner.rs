@@ -10,7 +10,7 @@ use sluice_datapath::abi::{NAT_INDICES_PER_ADDRESS, NAT_WAYS, Table};
 use sluice_model::{GatewaySpec, Name, Object, Objects, PrefilterSpec, ServiceSpec};
 
 use crate::{
-    Error, Facts, Plan, State, Step,
+    Error, Facts, Plan, State, Step, TableWords,
     draft::Draft,
     plan::Grow,
     programs::Programs,
@@ -22,7 +22,7 @@ use crate::{
             addresses::Wanted,
             plan::{self as service_plan, Surroundings},
             ports::PortClaim,
-            slots::SlotWords,
+            state::Inputs,
         },
     },
     state::Retired,
@@ -46,7 +46,7 @@ pub fn plan(
     objects: &Objects,
     facts: &Facts,
     state: &State,
-    words: SlotWords,
+    words: TableWords,
 ) -> Result<Plan, Error> {
     let wanted = Desired::of(objects);
     let mut next = state.clone();
@@ -55,9 +55,12 @@ pub fn plan(
     next.indices.reclaim(clock);
     let services = wanted.services.iter().map(|(_, (name, spec))| (*name, *spec));
     let pools = next.pools.plan(wanted.gateway, services, &mut draft)?;
-    let surroundings = Surroundings { facts, words, tunnel_source: wanted.gateway.tunnel_source };
+    let tunnel_source = wanted.gateway.tunnel_source;
+    let moved = facts.ways.changed(&state.ways);
+    let surroundings = Surroundings { facts, words: words.slots, tunnel_source, moved };
+    next.ways = facts.ways.clone();
     plan_services(&wanted, &pools, &surroundings, &mut next, &mut draft)?;
-    let fill = if wanted.is_planned(state) && next.pools.is_like(&state.pools) {
+    let fill = if wanted.has_same_ports(state) && next.pools.is_like(&state.pools) {
         forget(facts, &mut next, &mut draft);
         Vec::new()
     } else {
@@ -66,7 +69,8 @@ pub fn plan(
         let addresses = addresses(&wanted, &next);
         next.addresses.plan(addresses, clock, &mut draft)?
     };
-    let copies = next.prefilters.plan(wanted.prefilters.clone(), &mut next.sizes, &mut draft)?;
+    let prefilters = wanted.prefilters.clone();
+    let copies = next.prefilters.plan(prefilters, words.prefilter, &mut next.sizes, &mut draft)?;
     need(&mut next, wanted.gateway);
 
     let configured = Configured {
@@ -148,14 +152,21 @@ impl<'a> Desired<'a> {
         desired
     }
 
-    /// Whether the state was planned from the same services. Both are in the order of names.
-    fn is_planned(&self, state: &State) -> bool {
+    /// Whether the state was planned from the same services, as far as their addresses and ports go. Both are in the
+    /// order of names.
+    fn has_same_ports(&self, state: &State) -> bool {
         self.services.len() == state.services.len()
             && self.services.iter().zip(&state.services).all(
-                |((object, (name, _)), (known, service))| {
-                    let inputs = service.inputs.as_ref();
-                    *name == known
-                        && inputs.is_some_and(|inputs| Arc::ptr_eq(&inputs.object, object))
+                |((object, (name, spec)), (known, service))| {
+                    let is_same = |inputs: &Inputs| {
+                        Arc::ptr_eq(&inputs.object, object)
+                            || inputs.object.as_service().is_some_and(|service| {
+                                let before = &service.spec;
+                                (before.address, before.protocol, before.port)
+                                    == (spec.address, spec.protocol, spec.port)
+                            })
+                    };
+                    *name == known && service.inputs.as_ref().is_some_and(is_same)
                 },
             )
     }

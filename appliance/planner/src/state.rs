@@ -9,7 +9,7 @@ use std::{
 use sluice_model::Name;
 
 use crate::{
-    Sizes,
+    Sizes, Ways,
     facts::Endpoint,
     stages::{
         nat::Pools,
@@ -32,6 +32,8 @@ pub struct State {
     pub(crate) addresses: Addresses,
     pub(crate) pools: Pools,
     pub(crate) prefilters: Prefilters,
+    /// What the backends' entries were computed from.
+    pub(crate) ways: Ways,
 }
 
 /// A service that was removed, as long as packets or remembered flows may refer to it.
@@ -52,6 +54,7 @@ impl Default for State {
             addresses: Addresses::default(),
             pools: Pools::default(),
             prefilters: Prefilters::default(),
+            ways: Ways::default(),
         }
     }
 }

@@ -118,6 +118,7 @@ impl State {
                 backend.leaving = before.leaving;
                 backend.unreferenced = before.unreferenced;
             }
+            service.is_left = ServiceState::is_left(&service.backends);
         }
         for retired in &mut self.retired {
             let index = retired.service.index;
@@ -167,6 +168,7 @@ fn service(
         index,
         slots: record.slots,
         moving,
+        is_left: ServiceState::is_left(&known),
         has_vlans: known.values().any(|backend| backend.record.vlan != 0),
         backends: known,
         idle_ticks: record.idle_ticks,

@@ -277,10 +277,7 @@ fn through(configs: &[Config], limits: &[(CardTable, u32)]) -> u32 {
             let ifindex = if host >= config.elsewhere { LINK + 1 } else { LINK };
             (address, Ok(NextHop { ifindex, ..common::next_hop(address) }))
         });
-        let ways = ways.collect();
-        if *world.host.facts.ways != ways {
-            world.host.facts.ways = Arc::new(ways);
-        }
+        world.host.facts.ways = ways.collect();
         world.configure(&config.yaml(), &config.measured(), &packets);
     }
     world.finished

@@ -7,12 +7,11 @@
 mod common;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt::Write,
     fs,
     net::IpAddr,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -75,7 +74,7 @@ fn run(gateway: &mut Gateway, stage: Stage) -> String {
         gateway.objects = common::objects(config);
         gateway.resolve();
     }
-    let mut ways = HashMap::clone(&gateway.facts.ways);
+    let ways = &mut gateway.facts.ways;
     for (address, why) in stage.unreachable {
         ways.insert(address, Err(why));
     }
@@ -84,9 +83,6 @@ fn run(gateway: &mut Gateway, stage: Stage) -> String {
             address,
             Ok(sluice_planner::facts::NextHop { vlan: Some(id), ..common::next_hop(address) }),
         );
-    }
-    if ways != *gateway.facts.ways {
-        gateway.facts.ways = Arc::new(ways);
     }
     match gateway.plan() {
         Err(error) => format!("refused: {error}\n"),

@@ -118,7 +118,7 @@ fn a_restart_writes_nothing_that_differs() {
     let mut gateway = gateway();
     let before = image(&gateway);
     // The new daemon has probed nobody yet.
-    gateway.facts.services.clear();
+    std::sync::Arc::make_mut(&mut gateway.facts.services).clear();
     gateway.restart();
     let plan = gateway.converge();
     assert!(plan.steps.iter().all(|step| matches!(step, Step::Write(_))), "{:#?}", plan.steps);

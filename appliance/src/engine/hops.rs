@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use sluice_kernel::{Link, Neighbour, NeighbourState, NetworkEvent, Route, Routing, Unroutable};
+use sluice_planner::Ways;
 use sluice_planner::facts::NextHop;
 
 /// Why packets to an address cannot leave.
@@ -81,9 +82,16 @@ pub(super) struct Hops {
     /// The addresses whose way leads over a neighbour, and over a link.
     over: HashMap<Next, BTreeSet<IpAddr>>,
     changed: HashSet<IpAddr>,
+    /// The hops as plans are told them.
+    told: Ways,
 }
 
 impl Hops {
+    /// Where packets to each address leave.
+    pub(super) fn ways(&self) -> Ways {
+        self.told.clone()
+    }
+
     /// Makes these the addresses whose ways are known; returns those whose route must be asked for.
     pub(super) fn want(&mut self, addresses: &HashSet<IpAddr>) -> Vec<IpAddr> {
         let gone: Vec<_> =
@@ -92,13 +100,31 @@ impl Hops {
             self.unlink(address);
             self.ways.remove(&address);
             self.changed.remove(&address);
+            self.told.remove(&address);
         }
-        let new: Vec<_> =
-            addresses.iter().filter(|address| !self.ways.contains_key(address)).copied().collect();
-        for &address in &new {
-            self.ways.insert(address, Way { routing: None, hop: Err(Unresolved::Unasked) });
+        self.want_too(addresses.iter().copied())
+    }
+
+    /// The same for addresses besides those whose ways are known already.
+    pub(super) fn want_too(&mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Vec<IpAddr> {
+        let mut new = Vec::new();
+        for address in addresses {
+            if !self.ways.contains_key(&address) {
+                self.set_hop(address, None, Err(Unresolved::Unasked));
+                new.push(address);
+            }
         }
         new
+    }
+
+    fn set_hop(
+        &mut self,
+        address: IpAddr,
+        routing: Option<Routing>,
+        hop: Result<NextHop, Unresolved>,
+    ) {
+        self.told.insert(address, hop.clone().map_err(|why| why.to_string()));
+        self.ways.insert(address, Way { routing, hop });
     }
 
     /// How many addresses' ways are known.
@@ -286,6 +312,7 @@ impl Hops {
         if let Some(way) = self.ways.get_mut(&address)
             && way.hop != hop
         {
+            self.told.insert(address, hop.clone().map_err(|why| why.to_string()));
             way.hop = hop;
             self.changed.insert(address);
         }

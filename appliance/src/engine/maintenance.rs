@@ -132,7 +132,6 @@ impl Engine {
     /// Plans what is desired against what is known, and does what differs.
     pub(super) fn reconcile(&mut self) {
         self.dirty.plan = false;
-        self.planning.forget_ways();
         let objects = self.desired.objects.clone();
         let done = self.plan(&objects).map_err(super::ChangeError::from);
         let done = done.and_then(|plan| self.program(&objects, plan, &HashSet::new()));

@@ -1,7 +1,6 @@
 //! Facts for the planner, and the state that it plans from.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,15 +10,14 @@ use sluice_model::objects::Objects;
 use sluice_model::{BackendState, Name, Service};
 use sluice_planner::card::CardsPlan;
 use sluice_planner::facts::{
-    BackendFacts, Endpoint, Health, LinkFacts, ProgramFacts, ServiceFacts, Way,
+    BackendFacts, Endpoint, Health, LinkFacts, ProgramFacts, ServiceFacts,
 };
 use sluice_planner::stages::service::state::Condition;
 use sluice_planner::{
-    Clock, Error, Facts, LinkPlacement, Plan, Sizes, SlotWords, Snapshot, State, plan,
+    Clock, Error, Facts, LinkPlacement, Plan, Sizes, SlotWords, Snapshot, State, TableWords, plan,
 };
 
 use super::Engine;
-use super::hops::Hops;
 use super::views::key_of;
 use crate::health::{BackendKey, Monitor, Verdict};
 use crate::wire::Supposition;
@@ -35,8 +33,7 @@ pub(super) struct Planning {
     pub(super) unmet: Vec<Error>,
     /// What the last plan said.
     pub(super) told: HashSet<String>,
-    ways: Option<Arc<HashMap<IpAddr, Way>>>,
-    services: HashMap<Name, Arc<ServiceFacts>>,
+    services: Arc<HashMap<Name, Arc<ServiceFacts>>>,
     nat_backends: Option<Arc<HashSet<u32>>>,
     cpus: u32,
 }
@@ -50,26 +47,22 @@ impl Planning {
             placements: Vec::new(),
             unmet: Vec::new(),
             told: HashSet::new(),
-            ways: None,
-            services: HashMap::new(),
+            services: Arc::default(),
             nat_backends: None,
             cpus,
         }
     }
 
-    /// The next hops changed.
-    pub(super) fn forget_ways(&mut self) {
-        self.ways = None;
-    }
-
     /// What is known of a service's backends changed.
     pub(super) fn forget_health(&mut self, service: &Name) {
-        self.services.remove(service);
+        if self.services.contains_key(service) {
+            Arc::make_mut(&mut self.services).remove(service);
+        }
     }
 
-    /// The configuration changed.
+    /// Nothing that was gathered is certain.
     pub(super) fn forget_all_health(&mut self) {
-        self.services.clear();
+        self.services = Arc::default();
     }
 
     /// The backends that have translated flows.
@@ -79,25 +72,16 @@ impl Planning {
         }
     }
 
-    /// The ways to all addresses that packets are sent to.
-    fn ways(&mut self, hops: &Hops) -> Arc<HashMap<IpAddr, Way>> {
-        let read = || {
-            let all = hops.wanted().into_iter();
-            Arc::new(
-                all.map(|address| (address, hops.hop(address).map_err(|why| why.to_string())))
-                    .collect(),
-            )
-        };
-        self.ways.get_or_insert_with(read).clone()
-    }
-
-    fn service_facts(
+    /// What is known of the backends of these services: gathered where it is not known from the last time.
+    fn service_facts<'a>(
         &mut self,
-        service: &Service,
+        services: impl Iterator<Item = &'a Service>,
         monitor: &Monitor,
         drains: &dyn Fn(&BackendKey) -> Option<u32>,
-    ) -> Arc<ServiceFacts> {
-        let read = || {
+    ) -> Arc<HashMap<Name, Arc<ServiceFacts>>> {
+        let unknown = services.filter(|service| !self.services.contains_key(service.name()));
+        let unknown: Vec<_> = unknown.collect();
+        let read = |service: &Service| -> Arc<ServiceFacts> {
             let of = |backend: &sluice_model::Backend| {
                 let key = key_of(service, backend);
                 let health =
@@ -109,7 +93,12 @@ impl Planning {
             };
             Arc::new(service.spec.backends.iter().map(of).collect())
         };
-        self.services.entry(service.name().clone()).or_insert_with(read).clone()
+        if !unknown.is_empty() {
+            let gathered =
+                unknown.into_iter().map(|service| (service.name().clone(), read(service)));
+            Arc::make_mut(&mut self.services).extend(gathered);
+        }
+        Arc::clone(&self.services)
     }
 }
 
@@ -203,7 +192,8 @@ impl Engine {
     pub(super) fn plan(&mut self, objects: &Objects) -> Result<Plan, PlanError> {
         let facts = self.facts(objects)?;
         let store = self.datapath.tables();
-        Ok(plan(objects, &facts, &self.planning.state, slot_words(&*store))?)
+        let words = TableWords::of(|table| store.words(table));
+        Ok(plan(objects, &facts, &self.planning.state, words)?)
     }
 
     /// What shall be on the cards once a plan is carried out.
@@ -237,17 +227,12 @@ impl Engine {
             let age = now.duration_since(*since.get(key)?).unsigned_abs();
             Some(clock.tick.wrapping_sub(clock.ticks(age)))
         };
-        let planning = &mut self.planning;
-        let services = objects.services();
-        let services = services.map(|service| {
-            (service.name().clone(), planning.service_facts(service, monitor, &drains))
-        });
-        let services = services.collect();
+        let services = self.planning.service_facts(objects.services(), monitor, &drains);
         Ok(Facts {
             clock,
             cpus: self.planning.cpus,
             links: self.link_facts(objects)?,
-            ways: self.planning.ways(&self.hops),
+            ways: self.hops.ways(),
             services,
             nat_backends: self.planning.nat_backends.clone(),
         })

@@ -11,7 +11,7 @@ use sluice_model::objects::Objects;
 use sluice_planner::{Copy, Grow, Note, Plan, Step};
 use tracing::{debug, info, warn};
 
-use super::index::Index;
+use super::index::{Index, Numbered};
 use super::planning::{kernel_sizes, planner_sizes, read_state};
 use super::sink::write;
 use super::{ChangeError, Engine};
@@ -35,12 +35,14 @@ impl Engine {
     ) -> Result<u64, ChangeError> {
         let mut changed = 0;
         tell(&plan.notes, &mut self.planning.told);
-        let concerns_objects = !plan.notes.is_empty();
         let mut cards = self.plan_cards(objects, &plan)?;
         self.cards.withdraw(&cards, &self.log).map_err(ChangeError::Card)?;
-        for step in std::mem::take(&mut plan.steps) {
+        let steps = std::mem::take(&mut plan.steps);
+        let numbered = Numbered::of(&steps);
+        for step in steps {
             changed += self.carry_out(step, strict)?;
         }
+        self.index.read_again(&*self.datapath.tables(), &numbered);
         // A card may have room for less than was planned, or refuse; then the rest is planned anew for it.
         for _ in 0..CARD_ATTEMPTS {
             if !self.cards.add(&cards, &self.log).is_to_plan_again() {
@@ -55,9 +57,6 @@ impl Engine {
         self.cards.show_loading(&mut self.planning.placements);
         self.planning.unmet = cards.refused;
         self.check_links()?;
-        if changed > 0 || concerns_objects {
-            self.index = Index::read(&*self.datapath.tables());
-        }
         Ok(changed)
     }
 
@@ -184,6 +183,7 @@ impl Engine {
     /// Believes nothing but what the tables say, and computes everything anew with the next plan.
     pub(super) fn doubt(&mut self) -> sluice_kernel::Result<()> {
         self.planning.state = read_state(&*self.datapath)?;
+        self.index = Index::read(&*self.datapath.tables());
         Ok(())
     }
 

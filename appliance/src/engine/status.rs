@@ -61,10 +61,14 @@ impl Engine {
         totals
     }
 
-    /// States of each service whether it can serve, and of the gateway whether its links work.
+    /// States of each service that something changed of whether it can serve, and of the gateway whether its links work.
     pub(super) fn state_conditions(&mut self) {
         let objects = self.desired.objects.clone();
-        for service in objects.services() {
+        for name in self.conditions.take_doubtful() {
+            let id = object_id(Kind::Service, &name);
+            let Some(service) = objects.get(&id).and_then(|entry| entry.object.as_service()) else {
+                continue;
+            };
             let states: Vec<_> =
                 service.spec.backends.iter().map(|b| self.state_of(service, b)).collect();
             let up = states.iter().filter(|state| **state == HealthState::Up).count();
@@ -76,7 +80,6 @@ impl Engine {
                 }
                 (_, all) => ("AllBackendsUp", format!("all {all} backends are up")),
             };
-            let id = object_id(Kind::Service, service.name());
             self.conditions.set(&id, "BackendsUp", up > 0, reason, message);
         }
         if let Some(gateway) = objects.gateway() {
@@ -108,6 +111,5 @@ impl Engine {
                 }
             }
         }
-        self.conditions.retain(|id| objects.get(id).is_some());
     }
 }

@@ -113,15 +113,27 @@ impl Engine {
     /// does not begin with lost packets.
     pub(super) async fn want_hops(&mut self, addresses: &HashSet<IpAddr>) {
         let new = self.hops.want(addresses);
+        self.await_hops(new).await;
+    }
+
+    /// The same for addresses besides those whose next hops are known.
+    pub(super) async fn want_more_hops(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        let new = self.hops.want_too(addresses);
+        self.await_hops(new).await;
+    }
+
+    async fn await_hops(&mut self, new: Vec<IpAddr>) {
         if new.is_empty() {
             return;
         }
         self.ask_routes(new.clone()).await;
         self.probe().await;
-        let mut waited = Duration::ZERO;
-        while waited < FIRST_ANSWER && new.iter().any(|address| self.hops.is_asking(*address)) {
+        // By the clock: with many neighbours, looking takes longer than waiting.
+        let begun = Instant::now();
+        while begun.elapsed() < FIRST_ANSWER
+            && new.iter().any(|address| self.hops.is_asking(*address))
+        {
             sleep(LOOK).await;
-            waited += LOOK;
             if let Ok(neighbours) = self.network.neighbours().await {
                 self.hops.set_neighbours(neighbours);
             }
@@ -175,6 +187,7 @@ impl Engine {
         }
         self.dirty.plan = true;
         self.planning.forget_health(&key.service);
+        self.conditions.doubt(&key.service);
         let backend = key.endpoint();
         let (kind, severity, message) = match report.verdict {
             Verdict::Unknown => return,

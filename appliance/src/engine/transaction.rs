@@ -1,7 +1,6 @@
 //! A change of the desired objects: all of it takes effect, or nothing.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use sluice_model::objects::{Objects, Source};
@@ -11,11 +10,9 @@ use tracing::{info, warn};
 
 use super::confirming::Waiting;
 use super::planning::PlanError;
-use super::views::key_of;
 use super::{ChangeError, Engine};
 use crate::access::Role;
 use crate::event::{Event, EventKind, Severity};
-use crate::health::{BackendKey, Check, Verdict};
 use crate::store::{
     Author, Change, Desired, Order, Pended, Pending, Proposal, Refusal, Write, new_revision,
 };
@@ -95,9 +92,7 @@ impl Engine {
             self.desired = desired;
             return Ok(Applied { revision: self.desired.revision, diff, ..Applied::default() });
         }
-        let mut destinations = self.destinations(&desired.objects);
-        destinations.extend(self.hops.wanted());
-        self.want_hops(&destinations).await;
+        self.want_hops_of(&desired, &diff).await;
         self.maintenance.has_spare_hops = true;
         if is_demanding {
             self.await_required_cards(&desired.objects).await;
@@ -120,7 +115,7 @@ impl Engine {
             HashSet::new()
         };
         let (before, since_before) = (self.desired.clone(), self.since.clone());
-        let since = self.since_of(&desired);
+        let since = self.since_of(&desired, &diff);
         let record = paper.revision(desired.revision, &diff);
         let pending = paper.pending(desired.revision, before.revision);
         let write = Write {
@@ -140,7 +135,7 @@ impl Engine {
             Err(error) => return Err(self.undo(error)),
         };
         self.since = since;
-        self.put_in_force(desired);
+        self.put_in_force(desired, &diff);
         self.file_away(&paper, pending.map(|pending| Waiting::begin(pending, connection)));
         self.tell_applied(&record, &diff);
         info!(
@@ -285,64 +280,6 @@ impl Engine {
                 Err(ChangeError::Unplannable(vec![Problem::new(message).with_hint(hint)]))
             }
         }
-    }
-
-    fn put_in_force(&mut self, desired: Desired) {
-        self.desired = desired;
-        self.planning.forget_all_health();
-        self.set_checks(|_| Verdict::Unknown);
-        self.state_conditions();
-        // Health checks may know more than the plan did, and what was removed is not needed any more.
-        self.dirty.plan = true;
-    }
-
-    /// Makes the monitor probe what the configuration in force says. New checks begin with what `known` says.
-    pub(super) fn set_checks(&mut self, known: impl Fn(&BackendKey) -> Verdict) {
-        let checks: Vec<_> = self.desired.objects.services().flat_map(Check::of_service).collect();
-        let keys: HashSet<_> = checks.iter().map(|(key, _)| key.clone()).collect();
-        self.monitor.set(checks, known);
-        let verdicts = &mut self.maintenance.verdicts;
-        verdicts.retain(|key, _| keys.contains(key));
-        for key in keys {
-            if let Some(report) = self.monitor.report(&key) {
-                verdicts.entry(key).or_insert(report.verdict);
-            }
-        }
-    }
-
-    /// All addresses that packets are, or would be, sent to.
-    pub(super) fn destinations(&self, objects: &Objects) -> HashSet<IpAddr> {
-        let wanted = objects
-            .services()
-            .flat_map(|service| service.spec.backends.iter().map(|backend| backend.address));
-        wanted.chain(self.planning.state.destinations()).collect()
-    }
-
-    /// Since when the operator wants of each backend what he wants: from now on where that changes.
-    fn since_of(&self, desired: &Desired) -> crate::store::Since {
-        let mut wanted = std::collections::HashMap::new();
-        for service in self.desired.objects.services() {
-            wanted.extend(
-                service
-                    .spec
-                    .backends
-                    .iter()
-                    .map(|backend| (key_of(service, backend), backend.state)),
-            );
-        }
-        let now = Timestamp::now();
-        let mut since = crate::store::Since::new();
-        for service in desired.objects.services() {
-            for backend in &service.spec.backends {
-                let key = key_of(service, backend);
-                let is_same = wanted.get(&key) == Some(&backend.state);
-                let known = self.since.get(&key).copied().filter(|_| is_same);
-                if backend.state != sluice_model::BackendState::Active {
-                    since.insert(key, known.unwrap_or(now));
-                }
-            }
-        }
-        since
     }
 
     pub(super) fn tell_refusal(&self, error: &ChangeError, origin: &'static str) {

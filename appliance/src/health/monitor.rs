@@ -60,10 +60,30 @@ impl Monitor {
         known: impl Fn(&BackendKey) -> Verdict,
     ) {
         let mut before = std::mem::take(&mut self.checks);
+        for (key, _) in &wanted {
+            if let Some(running) = before.remove(key) {
+                self.checks.insert(key.clone(), running);
+            }
+        }
+        drop(before);
+        self.begin(wanted, known);
+    }
+
+    /// Ends the check of a backend.
+    pub fn end(&mut self, key: &BackendKey) {
+        self.checks.remove(key);
+    }
+
+    /// The same as [`Self::set`] with those that are not `wanted` left alone.
+    pub fn begin(
+        &mut self,
+        wanted: Vec<(BackendKey, Check)>,
+        known: impl Fn(&BackendKey) -> Verdict,
+    ) {
         let mut started = 0;
         let now = Timestamp::now();
         for (key, check) in wanted {
-            let running = match before.remove(&key) {
+            let running = match self.checks.remove(&key) {
                 Some(running) if running.check == check => running,
                 running => {
                     started += 1;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sluice_model::diff::Diff;
 use sluice_model::objects::{Entry, Objects, Source};
-use sluice_model::{Object, ObjectId, Parsed, Problem, parse, validate};
+use sluice_model::{Object, ObjectId, Parsed, Problem, parse, validate_change};
 
 use super::{Change, Refusal, SourcedObject};
 
@@ -42,7 +42,7 @@ impl Desired {
     /// # Errors
     /// When they are not valid.
     pub fn becoming(&self, objects: Objects) -> Result<Proposal, Refusal> {
-        validate(&objects).map_err(Refusal::Invalid)?;
+        validate_change(&self.objects, &objects).map_err(Refusal::Invalid)?;
         Ok(self.numbered(objects))
     }
 
@@ -185,14 +185,15 @@ impl Desired {
         let next = revision.to_string();
         let changed: HashSet<_> =
             diff.added.iter().chain(diff.changed.iter().map(|change| &change.object)).collect();
-        let stamp: Vec<_> = objects
-            .iter()
-            .filter_map(|(id, entry)| {
-                let version = if changed.contains(id) {
-                    next.clone()
-                } else {
-                    version(self.objects.get(id)?)
-                };
+        let stamp: Vec<_> = self
+            .objects
+            .beside(&objects)
+            .filter_map(|(id, before, entry)| {
+                let entry = entry?;
+                if before.is_some_and(|before| Arc::ptr_eq(&before.object, &entry.object)) {
+                    return None;
+                }
+                let version = if changed.contains(id) { next.clone() } else { version(before?) };
                 (entry.resource_version() != Some(&version)).then(|| (entry.clone(), version))
             })
             .collect();

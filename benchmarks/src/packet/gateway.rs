@@ -5,8 +5,8 @@ use sluice_datapath::abi::{Plain, Reason, Settings, Table};
 use sluice_kernel::{Sizes, TableStore, View, linux::TestProgram};
 use sluice_model::{Objects, objects::Source, parse};
 use sluice_planner::{
-    Clock, Facts, Plan, Sink, SlotWords, State, Step,
-    facts::{LinkFacts, NextHop, ProgramFacts, Way},
+    Clock, Facts, Plan, Sink, State, Step, TableWords, Ways,
+    facts::{LinkFacts, NextHop, ProgramFacts},
     plan,
 };
 use std::{
@@ -39,14 +39,13 @@ impl Gateway {
             clock: Clock { tick, tick_duration, tick_shift },
             cpus: 2,
             links: BTreeMap::from([("eth0".to_owned(), link)]),
-            ways: Arc::default(),
-            services: HashMap::new(),
+            ways: Ways::default(),
+            services: Arc::default(),
             nat_backends: Some(Arc::default()),
         };
         let objects = objects(yaml)?;
         facts.ways = ways(&objects, &State::default());
-        let words = SlotWords { slots: &[], moves: &[] };
-        let plan = plan(&objects, &facts, &State::default(), words)?;
+        let plan = plan(&objects, &facts, &State::default(), TableWords::NONE)?;
         let sizes: Sizes = plan.next.sizes().iter().collect();
         let settings = settings(&plan).context("the configuration attaches no program")?;
         let program = TestProgram::load(&sizes, &settings)?;
@@ -65,8 +64,7 @@ impl Gateway {
         let (tick, ..) = TestProgram::clock()?;
         self.facts.clock.tick = tick;
         let tables = self.program.tables();
-        let words =
-            SlotWords { slots: tables.words(Table::Slots), moves: tables.words(Table::Moves) };
+        let words = TableWords::of(|table| tables.words(table));
         let plan = plan(&self.objects, &self.facts, &self.state, words)?;
         if plan.steps.iter().any(|step| matches!(step, Step::Grow(_) | Step::Attach { .. })) {
             bail!("the change needs other tables or programs");
@@ -132,11 +130,11 @@ fn objects(yaml: &str) -> Result<Objects> {
 }
 
 /// Every backend is behind the same router.
-fn ways(objects: &Objects, state: &State) -> Arc<HashMap<IpAddr, Way>> {
+fn ways(objects: &Objects, state: &State) -> Ways {
     let configured = objects.services().flat_map(|service| &service.spec.backends);
     let mut wanted = state.destinations();
     wanted.extend(configured.map(|backend| backend.address));
-    Arc::new(wanted.into_iter().map(|address| (address, Ok(next_hop(address)))).collect())
+    wanted.into_iter().map(|address| (address, Ok(next_hop(address)))).collect()
 }
 
 fn next_hop(address: IpAddr) -> NextHop {

@@ -5,7 +5,7 @@
 //! Second level: a hash table of prefixes in cache lines, probed once per prefix length in use, longest first.
 //!
 //! Every table has two halves. The daemon builds a new set in the half that isn't active and switches by
-//! writing one word of [`PrefilterControl`].
+//! writing one word of [`PrefilterControl`]. Single prefixes come and go in the active half.
 
 use super::{Address, Shared32, plain::plain};
 
@@ -78,6 +78,9 @@ impl PrefilterWord {
     const USED: u32 = 1 << 31;
     const DENY: u32 = 1 << 30;
 
+    /// That of an entry whose prefix was taken away where a free one would end the search: of no length that there is.
+    pub const REMOVED: Self = Self::new(0xff, false);
+
     /// The word of a prefix of this length.
     #[inline(always)]
     pub const fn new(bits: u32, deny: bool) -> Self {
@@ -123,7 +126,7 @@ pub struct PrefilterEntry6 {
     pub word: PrefilterWord,
 }
 
-/// A line of the IPv4 table; entries are filled from the front.
+/// A line of the IPv4 table. Entries are filled from the front; a prefix that goes leaves a gap.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrefilterLine4 {
@@ -131,7 +134,7 @@ pub struct PrefilterLine4 {
     pub entries: [PrefilterEntry4; PREFILTER_WAYS4],
 }
 
-/// A line of the IPv6 table; entries are filled from the front.
+/// A line of the IPv6 table, filled as one of the IPv4 table.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrefilterLine6 {

@@ -5,12 +5,7 @@
 pub(crate) mod card;
 pub(crate) mod frame;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::IpAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use sluice_datapath::{
     Outcome,
@@ -23,8 +18,8 @@ use sluice_datapath::{
 };
 use sluice_model::{AttachMode, Objects, objects::Source, parse};
 use sluice_planner::{
-    Clock, Error, Facts, Grow, Plan, Sink, SlotWords, Snapshot, State, Step,
-    facts::{BackendFacts, Endpoint, Health, LinkFacts, NextHop, ProgramFacts, ServiceFacts, Way},
+    Clock, Error, Facts, Grow, Plan, Sink, SlotWords, Snapshot, State, Step, TableWords, Ways,
+    facts::{BackendFacts, Endpoint, Health, LinkFacts, NextHop, ProgramFacts, ServiceFacts},
     plan,
 };
 
@@ -60,8 +55,8 @@ impl Gateway {
                 },
                 cpus: 2,
                 links: BTreeMap::from([("eth0".to_owned(), link)]),
-                ways: Arc::default(),
-                services: HashMap::new(),
+                ways: Ways::default(),
+                services: Arc::default(),
                 nat_backends: Some(Arc::default()),
             },
             objects: Objects::new(),
@@ -87,19 +82,15 @@ impl Gateway {
         let configured = self.objects.services().flat_map(|service| &service.spec.backends);
         let mut wanted = self.state.destinations();
         wanted.extend(configured.map(|backend| backend.address));
-        if wanted.iter().all(|address| self.facts.ways.contains_key(address)) {
+        if wanted.iter().all(|address| self.facts.ways.get(address).is_some()) {
             return;
         }
-        let ways: HashMap<IpAddr, Way> =
-            wanted.into_iter().map(|address| (address, Ok(next_hop(address)))).collect();
-        self.facts.ways = Arc::new(ways);
+        let ways = wanted.into_iter().map(|address| (address, Ok(next_hop(address))));
+        self.facts.ways = ways.collect();
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, Error> {
-        let words = SlotWords {
-            slots: self.tables.words(Table::Slots),
-            moves: self.tables.words(Table::Moves),
-        };
+        let words = TableWords::of(|table| self.tables.words(table));
         plan(&self.objects, &self.facts, &self.state, words)
     }
 
@@ -200,7 +191,7 @@ impl Gateway {
                 (endpoint, BackendFacts { health, draining_since: None })
             })
             .collect();
-        self.facts.services.insert(service.parse().unwrap(), Arc::new(facts));
+        Arc::make_mut(&mut self.facts.services).insert(service.parse().unwrap(), Arc::new(facts));
     }
 
     /// All words of the tables that the daemon writes.

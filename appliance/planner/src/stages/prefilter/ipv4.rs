@@ -25,12 +25,17 @@ pub struct Half4 {
 }
 
 impl Half4 {
+    /// Lines of a half with so many prefixes, if each finds its place.
+    pub(super) fn size(prefixes: usize) -> usize {
+        (prefixes / PREFIXES_PER_LINE).next_power_of_two().max(MIN_LINES)
+    }
+
     /// Builds one half from prefixes without host bits.
     ///
     /// # Errors
     /// A prefix that is denied and allowed, or that has no place.
     pub fn new(rules: &[Rule<Ipv4Net>]) -> Result<Self, Misfit> {
-        let mut size = (rules.len() / PREFIXES_PER_LINE).next_power_of_two().max(MIN_LINES);
+        let mut size = Self::size(rules.len());
         loop {
             let mut table = Table { lines: vec![PrefilterLine4::default(); size], prefixes: 0 };
             match rules.iter().try_for_each(|rule| table.insert(rule)) {

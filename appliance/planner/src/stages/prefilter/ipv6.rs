@@ -27,14 +27,17 @@ pub struct Half6 {
 }
 
 impl Half6 {
+    /// Lines of a half with so many prefixes, if each finds its place.
+    pub(super) fn size(prefixes: usize) -> usize {
+        (prefixes * LINES_PER_PREFIX.0 / LINES_PER_PREFIX.1).next_power_of_two().max(MIN_LINES)
+    }
+
     /// Builds one half from prefixes without host bits.
     ///
     /// # Errors
     /// A prefix that is denied and allowed, or that has no place.
     pub fn new(rules: &[Rule<Ipv6Net>]) -> Result<Self, Misfit> {
-        let mut size = (rules.len() * LINES_PER_PREFIX.0 / LINES_PER_PREFIX.1)
-            .next_power_of_two()
-            .max(MIN_LINES);
+        let mut size = Self::size(rules.len());
         loop {
             let mut table = Table { lines: vec![PrefilterLine6::default(); size], prefixes: 0 };
             match rules.iter().try_for_each(|rule| table.insert(rule)) {

@@ -1,11 +1,14 @@
 //! The stage `prefilter`: denied and allowed source prefixes of all objects as the two levels of its tables.
 
+mod change;
+mod in_place;
 mod ipv4;
 mod ipv6;
 mod plan;
 #[cfg(test)]
 mod tests;
 
+pub use in_place::PrefilterWords;
 pub use ipv4::Half4;
 pub use ipv6::Half6;
 pub use plan::Prefilters;

@@ -1,4 +1,4 @@
-//! A new set is built in the half that isn't active; one word switches to it.
+//! A new set is built in the half that isn't active; one word switches to it. Few changes are made in the active half.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -11,8 +11,18 @@ use sluice_datapath::abi::{
 };
 use sluice_model::{Object, PrefilterSpec};
 
-use super::{Half4, Half6, MIN_LINES, Misfit, Rule};
+use super::{
+    Half4, Half6, MIN_LINES, Misfit, PrefilterWords, Rule,
+    change::{self, Changes},
+    in_place::{self, Active, Changed, Layout},
+};
+
 use crate::{Copy, Error, Run, Sizes, Write, draft::Draft};
+
+/// So many changes are few, whatever there is.
+const FEW: usize = 256;
+/// So many bits of a bitmap may be set in vain, whatever there is: one in a thousand.
+const SPARE_BITS: u64 = 1 << 14;
 
 /// What the tables hold of the prefilter.
 #[derive(Clone, Debug, Default)]
@@ -23,15 +33,20 @@ pub struct Prefilters {
     v6: Family,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Family {
     /// The active half.
     active: u32,
     /// Lines of the active half in use.
     lines: u32,
-    prefixes: usize,
-    /// What the active half was built from. `None` if that is not known.
+    /// Different prefixes. `None` if that is not known.
+    prefixes: Option<usize>,
+    /// The lengths of prefixes that are searched.
+    lengths: Lengths,
+    /// What the active half was built from, if it was not changed since.
     fingerprint: Option<u64>,
+    /// Bits of the bitmap that no prefix may need any more.
+    spare_bits: u64,
 }
 
 impl Prefilters {
@@ -45,13 +60,13 @@ impl Prefilters {
     /// Different IPv4 prefixes.
     #[must_use]
     pub fn prefixes4(&self) -> usize {
-        self.v4.prefixes
+        self.v4.prefixes.unwrap_or(0)
     }
 
     /// Different IPv6 prefixes.
     #[must_use]
     pub fn prefixes6(&self) -> usize {
-        self.v6.prefixes
+        self.v6.prefixes.unwrap_or(0)
     }
 
     /// Makes the tables hold the prefixes of these objects. Returns what must be copied in tables that grow, because
@@ -59,6 +74,7 @@ impl Prefilters {
     pub(crate) fn plan(
         &mut self,
         objects: Vec<(&Arc<Object>, &PrefilterSpec)>,
+        words: PrefilterWords,
         sizes: &mut Sizes,
         draft: &mut Draft,
     ) -> Result<Vec<Copy>, Error> {
@@ -69,8 +85,57 @@ impl Prefilters {
         if self.objects.as_ref().is_some_and(same) {
             return Ok(Vec::new());
         }
+        let copies = match self.change_in_place(&objects, words, sizes) {
+            Some([(v4, writes4), (v6, writes6)]) => {
+                if !writes4.is_empty() {
+                    note("IPv4", self.v4.prefixes, v4.prefixes, draft);
+                }
+                if !writes6.is_empty() {
+                    note("IPv6", self.v6.prefixes, v6.prefixes, draft);
+                }
+                draft.prefilter.extend(writes4);
+                draft.prefilter.extend(writes6);
+                (self.v4, self.v6) = (v4, v6);
+                Vec::new()
+            }
+            None => self.build(&objects, sizes, draft)?,
+        };
+        self.objects = Some(objects.into_iter().map(|(object, _)| Arc::clone(object)).collect());
+        Ok(copies)
+    }
+
+    /// What the tables of both families hold after single changes, and the writes of these. `None` where the tables are built anew.
+    fn change_in_place(
+        &self,
+        objects: &[(&Arc<Object>, &PrefilterSpec)],
+        words: PrefilterWords,
+        sizes: &Sizes,
+    ) -> Option<[(Family, Vec<Write>); 2]> {
+        let (changes4, changes6) = change::between(self.objects.as_ref()?, objects)?;
+        let active = |family: &Family, table: Table, line_words, bitmap_words| Active {
+            half: family.active,
+            lines: family.lines,
+            first_line: family.active * (sizes.get(table) / 2),
+            line_words,
+            bitmap_words,
+        };
+        let active4 = active(&self.v4, Table::Prefilter4Lines, words.lines4, words.bitmap4);
+        let active6 = active(&self.v6, Table::Prefilter6Lines, words.lines6, words.bitmap6);
+        let (mut v4, mut v6) = (self.v4.clone(), self.v6.clone());
+        let writes4 = v4.change(&changes4, active4, Half4::size)?;
+        let writes6 = v6.change(&changes6, active6, Half6::size)?;
+        Some([(v4, writes4), (v6, writes6)])
+    }
+
+    /// Builds the halves of what changed anew.
+    fn build(
+        &mut self,
+        objects: &[(&Arc<Object>, &PrefilterSpec)],
+        sizes: &mut Sizes,
+        draft: &mut Draft,
+    ) -> Result<Vec<Copy>, Error> {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for (_, spec) in &objects {
+        for (_, spec) in objects {
             let denied = spec.deny.iter().map(|prefix| (prefix, true));
             for (prefix, deny) in denied.chain(spec.allow.iter().map(|prefix| (prefix, false))) {
                 match prefix.net() {
@@ -90,7 +155,6 @@ impl Prefilters {
             };
             draft.prefilter.push(Write::PrefilterControl(Run::one(0, control)));
         }
-        self.objects = Some(objects.into_iter().map(|(object, _)| Arc::clone(object)).collect());
         Ok(copies)
     }
 }
@@ -122,7 +186,8 @@ impl Family {
         let lines = half.lines.len() as u32;
         let run = Run { first: target * new_half, values: half.lines };
         draft.prefilter.push(Write::Prefilter4Lines(run));
-        self.switch("IPv4", lines, half.prefixes, fingerprint, draft);
+        let lengths = rules.iter().map(|rule| rule.prefix.prefix_len()).collect();
+        self.switch("IPv4", Built { lines, prefixes: half.prefixes, lengths, fingerprint }, draft);
         Ok(copy)
     }
 
@@ -152,7 +217,8 @@ impl Family {
         let lines = half.lines.len() as u32;
         let run = Run { first: target * new_half, values: half.lines };
         draft.prefilter.push(Write::Prefilter6Lines(run));
-        self.switch("IPv6", lines, half.prefixes, fingerprint, draft);
+        let lengths = rules.iter().map(|rule| rule.prefix.prefix_len()).collect();
+        self.switch("IPv6", Built { lines, prefixes: half.prefixes, lengths, fingerprint }, draft);
         Ok(copy)
     }
 
@@ -166,20 +232,79 @@ impl Family {
         must_move.then_some(Copy { table, from: old_half, to: new_half, entries: self.lines })
     }
 
-    fn switch(
-        &mut self,
-        family: &str,
-        lines: u32,
-        prefixes: usize,
-        fingerprint: u64,
-        draft: &mut Draft,
-    ) {
-        let before = self.fingerprint.map(|_| self.prefixes);
-        let before = before.map_or(String::new(), |before| format!(", were {before}"));
-        draft.note("Prefilter", format!("{prefixes} {family} prefixes{before}"));
-        let active = self.active ^ 1;
-        *self = Self { active, lines, prefixes, fingerprint: Some(fingerprint) };
+    fn switch(&mut self, family: &str, built: Built, draft: &mut Draft) {
+        let Built { lines, prefixes, lengths, fingerprint } = built;
+        note(family, self.prefixes, Some(prefixes), draft);
+        *self = Self {
+            active: self.active ^ 1,
+            lines,
+            prefixes: Some(prefixes),
+            lengths,
+            fingerprint: Some(fingerprint),
+            spare_bits: 0,
+        };
     }
+
+    /// Takes single changes in; `None` where the half must be built anew. `size`: how many lines it would have then.
+    fn change<P: Layout>(
+        &mut self,
+        changes: &Changes<P>,
+        active: Active,
+        size: fn(usize) -> usize,
+    ) -> Option<Vec<Write>> {
+        if changes.len() == 0 {
+            return Some(Vec::new());
+        }
+        let before = self.prefixes.filter(|&prefixes| prefixes > 0)?;
+        let prefixes = (before + changes.added.len()).checked_sub(changes.removed.len())?;
+        let (lines, fits) = (self.lines as usize, size(prefixes));
+        let is_searched = |(prefix, _): &(P, bool)| self.lengths.has(prefix.length());
+        // Half of what a change may make it too large for is left before it shrinks.
+        let is_good = prefixes > 0 && fits <= lines && fits * 8 > lines;
+        if !is_good || changes.len() > FEW.max(before / 4) || !changes.added.iter().all(is_searched)
+        {
+            return None;
+        }
+        let Changed { writes, spare_bits } = in_place::change(changes, active)?;
+        self.spare_bits += spare_bits;
+        if self.spare_bits > SPARE_BITS.max(before as u64 / 8) {
+            return None;
+        }
+        (self.prefixes, self.fingerprint) = (Some(prefixes), None);
+        Some(writes)
+    }
+}
+
+/// What a half was built of.
+struct Built {
+    lines: u32,
+    prefixes: usize,
+    lengths: Lengths,
+    fingerprint: u64,
+}
+
+/// Which lengths of prefixes are searched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Lengths([u64; 3]);
+
+impl Lengths {
+    fn has(self, length: u32) -> bool {
+        self.0[length as usize / 64] >> (length % 64) & 1 != 0
+    }
+}
+
+impl FromIterator<u8> for Lengths {
+    fn from_iter<I: IntoIterator<Item = u8>>(all: I) -> Self {
+        let mut lengths = Self::default();
+        all.into_iter()
+            .for_each(|length| lengths.0[usize::from(length / 64)] |= 1 << (length % 64));
+        lengths
+    }
+}
+
+fn note(family: &str, before: Option<usize>, now: Option<usize>, draft: &mut Draft) {
+    let before = before.map_or(String::new(), |before| format!(", were {before}"));
+    draft.note("Prefilter", format!("{} {family} prefixes{before}", now.unwrap_or(0)));
 }
 
 /// Tells sets of rules in the same order apart.

@@ -1,12 +1,15 @@
 //! The entry of a backend: where packets to it go and how large they may be.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::net::IpAddr;
 
 use sluice_datapath::abi::{Address, Backend, BackendFlags, Mac, address4, address6};
 use sluice_model::{DeliveryMode, ServiceSpec, TunnelSource};
 
 use super::state::Condition;
-use crate::facts::{Endpoint, NextHop, Way};
+use crate::{
+    Ways,
+    facts::{Endpoint, NextHop},
+};
 
 /// Bytes of an outer IPv4 header (RFC 2003).
 const OUTER_IPV4: u32 = 20;
@@ -22,7 +25,7 @@ pub struct Delivery<'a> {
     /// Outer source addresses of the configuration.
     pub tunnel_source: TunnelSource,
     /// Where packets to an address leave.
-    pub ways: &'a HashMap<IpAddr, Way>,
+    pub ways: &'a Ways,
 }
 
 impl<'a> Delivery<'a> {
@@ -32,7 +35,7 @@ impl<'a> Delivery<'a> {
         spec: &ServiceSpec,
         service: u32,
         tunnel_source: TunnelSource,
-        ways: &'a HashMap<IpAddr, Way>,
+        ways: &'a Ways,
     ) -> Self {
         Self { mode: spec.mode, service, tunnel_source, ways }
     }
@@ -109,6 +112,7 @@ fn mac(bytes: [u8; 6]) -> Mac {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Way;
 
     fn hop(mtu: u32, source: &str) -> NextHop {
         NextHop {
@@ -128,7 +132,7 @@ mod tests {
         condition: Condition,
     ) -> (Backend, Option<String>) {
         let address: IpAddr = address.parse().unwrap();
-        let ways = HashMap::from([(address, way)]);
+        let ways = Ways::from_iter([(address, way)]);
         let tunnel_source = TunnelSource { ipv4: Some([10, 0, 0, 9].into()), ipv6: None };
         let delivery = Delivery { mode, service: 3, tunnel_source, ways: &ways };
         let port = if mode == DeliveryMode::Nat { 8080 } else { 0 };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -38,6 +39,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) words: SlotWords<'a>,
     pub(crate) tunnel_source: TunnelSource,
+    /// The addresses whose ways changed since the last plan.
+    pub(crate) moved: HashSet<IpAddr>,
 }
 
 /// Where services get their numbers from.
@@ -90,7 +93,6 @@ pub(crate) fn plan(
     let inputs = Inputs {
         object: Arc::clone(object),
         facts: facts.services.get(name).cloned(),
-        ways: Arc::clone(&facts.ways),
         tunnel_source: surroundings.tunnel_source,
         pool,
         tick_shift: facts.clock.tick_shift,
@@ -98,6 +100,7 @@ pub(crate) fn plan(
     if let Some(old) = old
         && old.inputs.as_ref().is_some_and(|known| known.are(&inputs))
         && !old.is_in_transition()
+        && !old.is_at(&surroundings.moved)
     {
         return Ok(Arc::clone(old));
     }
@@ -152,6 +155,7 @@ impl Planning<'_> {
             index,
             slots: range,
             moving,
+            is_left: ServiceState::is_left(&backends),
             has_vlans: backends.values().any(|backend| backend.record.vlan != 0),
             backends,
             idle_ticks,

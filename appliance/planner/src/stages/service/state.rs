@@ -1,7 +1,7 @@
 //! What the tables hold of one service, as far as the next plan must know it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashSet},
     net::IpAddr,
     sync::Arc,
 };
@@ -13,7 +13,7 @@ use super::{
     record::{ServiceRecord, SourceRegion},
     sources::SourceRanges,
 };
-use crate::facts::{Endpoint, ServiceFacts, Way};
+use crate::facts::{Endpoint, ServiceFacts};
 
 /// What a backend does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,8 @@ pub struct ServiceState {
     pub moving: u32,
     /// Its backends; removed ones too as long as they may have flows.
     pub backends: BTreeMap<Endpoint, BackendState>,
+    /// Whether some of them go away with time.
+    pub(crate) is_left: bool,
     /// Whether packets to some of them carry a VLAN tag.
     pub(crate) has_vlans: bool,
     /// Ticks after which a flow that sent nothing may be forgotten.
@@ -112,9 +114,20 @@ impl ServiceState {
     /// Whether time alone may change something.
     #[must_use]
     pub fn is_in_transition(&self) -> bool {
+        self.moving > 0 || self.is_left
+    }
+
+    /// Whether one of these backends goes away with time.
+    pub(crate) fn is_left(backends: &BTreeMap<Endpoint, BackendState>) -> bool {
         let leaves =
             |backend: &BackendState| backend.is_removed || backend.condition == Condition::Draining;
-        self.moving > 0 || self.backends.values().any(leaves)
+        backends.values().any(leaves)
+    }
+
+    /// Whether packets are sent to one of these addresses.
+    pub(crate) fn is_at(&self, addresses: &HashSet<IpAddr>) -> bool {
+        !addresses.is_empty()
+            && self.backends.keys().any(|endpoint| addresses.contains(&endpoint.address))
     }
 
     /// Where its allowed sources stand in their table.
@@ -129,12 +142,11 @@ impl ServiceState {
     }
 }
 
-/// What a service is computed from.
+/// What a service is computed from, besides the ways to its backends.
 #[derive(Clone, Debug)]
 pub(crate) struct Inputs {
     pub(crate) object: Arc<Object>,
     pub(crate) facts: Option<Arc<ServiceFacts>>,
-    pub(crate) ways: Arc<HashMap<IpAddr, Way>>,
     pub(crate) tunnel_source: TunnelSource,
     pub(crate) pool: NatPool,
     pub(crate) tick_shift: u32,
@@ -149,7 +161,6 @@ impl Inputs {
         };
         same_facts
             && Arc::ptr_eq(&self.object, &other.object)
-            && Arc::ptr_eq(&self.ways, &other.ways)
             && self.tunnel_source == other.tunnel_source
             && self.pool == other.pool
             && self.tick_shift == other.tick_shift
