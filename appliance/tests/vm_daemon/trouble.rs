@@ -1,0 +1,171 @@
+//! What others do to a card while the daemon runs, and before it runs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sluice_kernel::linux::object_ids;
+use sluice_vm_tests::{Pins, Program, command};
+
+use crate::daemon::Daemon;
+use crate::scene::{DENY, Scene, configuration, gateway, new_nic};
+
+/// Why a stage is not at a placement.
+fn why_not(status: &Value, placement: &str) -> Value {
+    let others = status["notChosen"].as_array().cloned().unwrap_or_default();
+    others.into_iter().find(|other| other["placement"] == placement).unwrap_or_default()
+}
+
+fn has_event(daemon: &Daemon, kind: &str, words: &str) -> bool {
+    daemon.events(kind).iter().any(|message| message.contains(words))
+}
+
+/// The plan is reached: the stage is there, and nothing is complained of any more.
+fn assert_reached(daemon: &Daemon, placement: &str) {
+    daemon.until_placed("prefilter", placement);
+    daemon.until("nothing is complained of", |daemon| {
+        (daemon.offloaded()["reason"] == "AsPlanned").then_some(())
+    });
+}
+
+#[test]
+fn a_program_that_is_taken_off_by_hand_is_missed_and_comes_back() {
+    let Some(scene) = Scene::new() else { return };
+    let daemon = scene.home.start();
+    daemon.apply(&configuration(&[DENY]));
+    assert_reached(&daemon, "nic-xdp");
+    let before = scene.nic.offloaded();
+    let _ = scene.nic.detach_xdp("xdpoffload").ok();
+    daemon.until("the loss is told", |daemon| {
+        has_event(daemon, "card-lost", "the host does what the card did").then_some(())
+    });
+    daemon.until("another is there", |_| {
+        let now = scene.nic.offloaded();
+        (now != 0 && now != before).then_some(())
+    });
+    assert_reached(&daemon, "nic-xdp");
+    scene.nic.assert_bound(&[scene.nic.offloaded()]);
+}
+
+#[test]
+fn offload_that_is_switched_off_by_hand_is_named_with_the_switch_and_used_again() {
+    let Some(scene) = Scene::new() else { return };
+    let daemon = scene.home.start();
+    let pin = ", placements: [{stage: prefilter, placement: nic-tc, policy: prefer}, \
+               {stage: prefilter, placement: nic-xdp, policy: forbid}]";
+    daemon.apply(&[&gateway(pin), DENY].concat());
+    assert_reached(&daemon, "nic-tc");
+    // The kernel keeps the switch while a filter is on the card.
+    command("ethtool -K card0 hw-tc-offload off").refused("");
+    scene.nic.remove_filters();
+    let _ = command("ethtool -K card0 hw-tc-offload off");
+    let status = daemon.until("the switch is named", |daemon| {
+        let status = daemon.stage("prefilter");
+        let why = why_not(&status, "nic-tc");
+        (why["change"] == "ethtool -K card0 hw-tc-offload on").then_some(status)
+    });
+    assert_eq!(status["placement"], "host-xdp", "{status}");
+    let why = why_not(&status, "nic-tc");
+    assert!(why["evidence"].to_string().contains("TC offload is disabled on net device"), "{why}");
+    assert!(has_event(&daemon, "card-lost", "the host does what the card did"));
+    let words = daemon.sluice("explain prefilter card0").ok();
+    assert!(words.contains("would change it: ethtool -K card0 hw-tc-offload on"), "{words}");
+    let _ = command("ethtool -K card0 hw-tc-offload on").ok();
+    assert_reached(&daemon, "nic-tc");
+}
+
+#[test]
+fn a_program_of_somebody_else_stays_on_the_card_and_is_named_until_it_goes() {
+    let Some(scene) = Scene::new() else { return };
+    let theirs = Pins::create();
+    let program = Program::xdp(&theirs, "somebody", scene.nic.ifindex);
+    let _ = scene.nic.attach_xdp("xdpoffload", &program).ok();
+    let daemon = scene.home.start();
+    daemon.apply(&configuration(&[DENY]));
+    let status = daemon.until("it is named", |daemon| {
+        let status = daemon.stage("prefilter");
+        let why = why_not(&status, "nic-xdp");
+        why.to_string().contains("somebody").then_some(status)
+    });
+    assert_eq!(status["placement"], "host-xdp", "{status}");
+    assert_eq!(scene.nic.offloaded(), program.id);
+    let _ = scene.nic.detach_xdp("xdpoffload").ok();
+    assert_reached(&daemon, "nic-xdp");
+
+    // The same on a card that was in use.
+    let _ = scene.nic.detach_xdp("xdpoffload").ok();
+    let _ = scene.nic.attach_xdp("xdpoffload", &program).ok();
+    daemon.until("it is named again", |daemon| {
+        let why = why_not(&daemon.stage("prefilter"), "nic-xdp");
+        (why["reason"] == "somebody else's program is on the card").then_some(())
+    });
+    assert!(has_event(&daemon, "card-refused", "somebody"));
+    assert_eq!(daemon.offloaded()["reason"], "CardRefused");
+    assert_eq!(scene.nic.offloaded(), program.id);
+    let _ = scene.nic.detach_xdp("xdpoffload").ok();
+    assert_reached(&daemon, "nic-xdp");
+}
+
+#[test]
+fn what_a_killed_daemon_left_on_the_card_is_replaced_or_taken_off_by_the_next() {
+    let Some(scene) = Scene::new() else { return };
+    let daemon = scene.home.start();
+    daemon.apply(&configuration(&[DENY]));
+    assert_reached(&daemon, "nic-xdp");
+    let left = scene.nic.offloaded();
+    daemon.kill();
+    assert_eq!(scene.nic.offloaded(), left, "the card goes on");
+    let daemon = scene.home.start();
+    assert!(has_event(&daemon, "card-lost", "what an earlier daemon left"));
+    assert_reached(&daemon, "nic-xdp");
+    assert_ne!(scene.nic.offloaded(), left);
+    scene.nic.assert_bound(&[scene.nic.offloaded()]);
+
+    // One that has nothing to do takes it off.
+    daemon.kill();
+    scene.home.forget_state();
+    let _daemon = scene.home.start();
+    assert_eq!(scene.nic.offloaded(), 0);
+    scene.nic.assert_unbound();
+}
+
+#[test]
+fn a_device_that_goes_and_comes_back_is_used_again_and_leaves_nothing() {
+    let Some(mut scene) = Scene::new() else { return };
+    let objects = object_ids().unwrap();
+    let daemon = scene.home.start();
+    daemon.apply(&configuration(&[DENY]));
+    assert_reached(&daemon, "nic-xdp");
+    for _ in 0..2 {
+        scene.nic.device.remove().unwrap();
+        daemon.until("the loss is told", |daemon| {
+            let is_told = has_event(daemon, "card-lost", "card0");
+            (is_told && daemon.stage("prefilter")["placement"].is_null()).then_some(())
+        });
+        let words = daemon.sluice("status").ok();
+        assert!(words.contains("there is no link card0"), "{words}");
+        scene.nic = new_nic();
+        assert_reached(&daemon, "nic-xdp");
+        assert_ne!(scene.nic.offloaded(), 0);
+        scene.nic.assert_bound(&[scene.nic.offloaded()]);
+    }
+    daemon.kill();
+    let Scene { home, nic } = scene;
+    drop(home);
+    nic.assert_unbound();
+    drop(nic);
+    let is_new = || {
+        let now = object_ids().unwrap();
+        json!([
+            now.programs.difference(&objects.programs).collect::<Vec<_>>(),
+            now.maps.difference(&objects.maps).collect::<Vec<_>>()
+        ])
+    };
+    // The kernel frees objects a moment after their last use.
+    for _ in 0..100 {
+        if is_new() == json!([[], []]) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("left behind, programs and maps: {}", is_new());
+}
