@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::api::{self, Listeners, Secret};
+use crate::emulated_card::{Emulated, EmulatedCards, EmulatedProber};
 use crate::engine::{CardSetup, Engine, Setup};
 use crate::event::EventLog;
 use crate::health::NetworkProber;
@@ -46,6 +47,14 @@ pub struct Options {
     /// Removes programs, tables and pins of an earlier run, and ends. The state directory stays.
     #[arg(long)]
     detach_all: bool,
+    /// Runs the programs for the card of LINK in the kernel, on OUTER: the outer end of a pair of links through which all
+    /// packets of LINK come. For the laboratory; a link with a real card needs nothing of it.
+    #[arg(long, value_name = "LINK=OUTER", help_heading = "Laboratory")]
+    emulate_card: Vec<Emulated>,
+    /// While this file is there, emulated cards fail at the operation that it names: map_create, card_bind, card_verify,
+    /// hook, read_back or entry_write.
+    #[arg(long, value_name = "FILE", requires = "emulate_card", help_heading = "Laboratory")]
+    emulated_card_refuses: Option<PathBuf>,
     /// What is logged: a level, or levels by module such as `info,sluice_appliance::health=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info", env = "SLUICE_LOG")]
     log: String,
@@ -117,10 +126,7 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     for note in &opened.notes {
         warn!("{note}");
     }
-    let (cards, opened) = linux::Cards::open(&CardOptions::default().pinned_in(&options.pins))?;
-    for note in &opened.notes {
-        warn!("{note}");
-    }
+    let cards = open_cards(&options)?;
     let log = Arc::new(EventLog::default());
     let setup = Setup {
         datapath: Box::new(datapath),
@@ -128,7 +134,7 @@ async fn run(options: Options) -> Result<(), DaemonError> {
         config: options.config,
         state: options.state,
         prober: Arc::new(NetworkProber),
-        cards: Some(CardSetup { cards: Box::new(cards), prober: Arc::new(MachineProber) }),
+        cards: Some(cards),
         log: log.clone(),
     };
     let (stop, stopping) = watch::channel(false);
@@ -152,6 +158,25 @@ async fn run(options: Options) -> Result<(), DaemonError> {
         let _ = engine.await;
     }
     ended
+}
+
+/// The machine's cards, or those that are emulated.
+fn open_cards(options: &Options) -> Result<CardSetup, DaemonError> {
+    let emulated = &options.emulate_card;
+    let (setup, opened) = if emulated.is_empty() {
+        let (cards, opened) = linux::Cards::open(&CardOptions::default().pinned_in(&options.pins))?;
+        (CardSetup { cards: Box::new(cards), prober: Arc::new(MachineProber) }, opened)
+    } else {
+        warn!(?emulated, "cards are emulated in the kernel: for the laboratory");
+        let refuses = options.emulated_card_refuses.clone();
+        let (cards, opened) = EmulatedCards::open(&options.pins, emulated, refuses)?;
+        let prober = Arc::new(EmulatedProber(emulated.clone()));
+        (CardSetup { cards: Box::new(cards), prober }, opened)
+    };
+    for note in &opened.notes {
+        warn!("{note}");
+    }
+    Ok(setup)
 }
 
 fn start_log(options: &Options) -> Result<(), DaemonError> {

@@ -80,7 +80,7 @@ pub struct Engine {
     maintenance: Maintenance,
     log: Arc<EventLog>,
     cards: card::OnCards,
-    probed: mpsc::UnboundedReceiver<card::Probed>,
+    heard: card::Heard,
     readiness: watch::Sender<Readiness>,
     started: Timestamp,
     dirty: Dirty,
@@ -117,7 +117,8 @@ impl Engine {
                     }
                 }
                 Some(event) = inputs.network.next() => self.learn(event),
-                Some(probed) = self.probed.recv() => self.dirty.plan |= self.cards.probed(probed),
+                Some(probed) = self.heard.probed.recv() => self.dirty.plan |= self.cards.probed(probed),
+                Some(()) = self.heard.loaded.recv() => self.dirty.plan |= self.cards.is_loaded(),
                 Some(()) = inputs.directory.recv() => self.read_directory().await,
                 packet = inputs.packets.next() => match packet {
                     Some(packet) => self.tell_packet(&packet),

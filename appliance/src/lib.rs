@@ -14,6 +14,7 @@
 pub mod api;
 pub mod cli;
 pub mod daemon;
+mod emulated_card;
 pub mod engine;
 pub mod event;
 pub mod health;

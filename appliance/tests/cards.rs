@@ -5,6 +5,7 @@
 mod common;
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use common::{ETH0, Gateway, Server};
 use futures_util::future::BoxFuture;
@@ -313,6 +314,113 @@ async fn a_card_that_can_neither_forget_nor_be_taken_off_stops_the_change() {
     gateway.apply(filter).await.unwrap_err();
     assert_eq!(gateway.contents(), before, "the host is as it was");
     gateway.apply(filter).await.unwrap();
+}
+
+/// So long the driver of a slow card verifies.
+const SLOW: Duration = Duration::from_millis(1500);
+/// Nobody waits so long for a change of the host.
+const SOON: Duration = Duration::from_millis(750);
+
+fn slow() -> CardBehaviour {
+    CardBehaviour { delay: SLOW, ..CardBehaviour::default() }
+}
+
+#[tokio::test]
+async fn the_host_changes_while_a_card_verifies() {
+    let gateway = start(world(slow()), "nfp").await;
+    gateway.apply(&[self::gateway(""), DENY.to_owned()].concat()).await.unwrap();
+    gateway
+        .until("the program is being loaded", async || {
+            stage(&gateway, "prefilter").await.reason.contains("being loaded")
+        })
+        .await;
+    let began = Instant::now();
+    let before = gateway.contents();
+    gateway.apply(THREE).await.unwrap();
+    assert!(began.elapsed() < SOON, "a change of the host waits for the card");
+    assert_ne!(gateway.contents(), before);
+    let status = stage(&gateway, "prefilter").await;
+    assert_eq!(
+        (status.placement, status.requested),
+        (Some(Placement::HostXdp), Some(Placement::NicXdp))
+    );
+    let condition = offloaded(&gateway).await.unwrap();
+    assert_eq!((condition.status, &*condition.reason), (ConditionStatus::False, "Loading"));
+    assert!(on_card(&gateway).is_none() && began.elapsed() < SLOW);
+    until_on_card(&gateway, CardProgram::Prefilter).await;
+    assert_eq!(entries(&gateway, CardTable::Prefixes4), 3, "what is true at the end");
+    gateway
+        .until("the condition is told", async || {
+            offloaded(&gateway).await.unwrap().status == ConditionStatus::True
+        })
+        .await;
+    assert!(gateway.events(&[EventKind::CardRefused]).is_empty());
+}
+
+#[tokio::test]
+async fn while_the_next_program_is_verified_the_old_one_holds_what_is_true() {
+    let gateway = start(world(CardBehaviour::default()), "nfp").await;
+    gateway.apply(&[self::gateway(""), THREE.to_owned()].concat()).await.unwrap();
+    until_on_card(&gateway, CardProgram::Prefilter).await;
+    let first = on_card(&gateway).unwrap().program_id;
+    gateway.world.change_card(ETH0, |card| card.delay = SLOW);
+    let began = Instant::now();
+    // One prefix less, and so many more that its table has to grow.
+    let more: Vec<_> = (0..40).map(|i| format!("198.18.{i}.0/24")).collect();
+    let filter = DENY.replace("203.0.113.0/24", &format!("203.0.113.0/24, {}", more.join(", ")));
+    gateway.apply(&filter).await.unwrap();
+    assert!(began.elapsed() < SOON, "a change of the host waits for the card");
+    let state = on_card(&gateway).unwrap();
+    assert_eq!((state.program, state.program_id), (CardProgram::Prefilter, first));
+    assert_eq!(entries(&gateway, CardTable::Prefixes4), 2, "what is not true is withdrawn");
+    assert_eq!(stage(&gateway, "prefilter").await.placement, Some(Placement::NicXdp));
+    assert!(began.elapsed() < SLOW);
+    gateway
+        .until("the next program is there", async || {
+            on_card(&gateway).is_some_and(|state| state.program_id != first)
+        })
+        .await;
+    assert_eq!(entries(&gateway, CardTable::Prefixes4), 42);
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_wanted_any_more_is_not_put_on_a_card() {
+    let gateway = start(world(slow()), "nfp").await;
+    gateway.apply(&[self::gateway(""), DENY.to_owned()].concat()).await.unwrap();
+    gateway
+        .until("the program is being loaded", async || {
+            stage(&gateway, "prefilter").await.reason.contains("being loaded")
+        })
+        .await;
+    gateway.apply(&self::gateway(", offload: off")).await.unwrap();
+    tokio::time::sleep(SLOW + SOON).await;
+    assert!(on_card(&gateway).is_none());
+    assert!(gateway.events(&[EventKind::CardPlaced, EventKind::CardRefused]).is_empty());
+}
+
+#[tokio::test]
+async fn what_a_slow_card_refuses_in_the_end_is_told() {
+    let refusal = CardNo::new(Errno::EINVAL, "jump to an instruction that is not there");
+    let behaviour = CardBehaviour { verify: Some(refusal), ..slow() };
+    let gateway = start(world(behaviour), "nfp").await;
+    gateway.apply(&[self::gateway(""), DENY.to_owned()].concat()).await.unwrap();
+    gateway
+        .until("the refusal is told", async || {
+            let told = gateway.events(&[EventKind::CardRefused]);
+            told.iter().any(|event| event.message.contains("that is not there"))
+        })
+        .await;
+    assert!(gateway.handle.readiness().ready, "the host does it");
+    gateway.world.change_card(ETH0, |card| *card = CardBehaviour::default());
+    until_on_card(&gateway, CardProgram::Prefilter).await;
+}
+
+#[tokio::test]
+async fn who_requires_a_slow_card_waits_for_it() {
+    let gateway = start(world(slow()), "nfp").await;
+    let pin = ", placements: [{stage: prefilter, placement: nic-xdp, policy: require}]";
+    gateway.apply(&[self::gateway(pin), DENY.to_owned()].concat()).await.unwrap();
+    assert!(on_card(&gateway).is_some_and(|state| state.actual.runs()));
 }
 
 #[tokio::test]

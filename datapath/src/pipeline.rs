@@ -73,6 +73,51 @@ impl Program {
         (Self::Event, "sluice_event"),
     ];
 
+    /// Whether a packet can come to this program where these features are configured. The others need not be loaded:
+    /// what leads to them asks the same of the features.
+    pub const fn is_reachable(self, features: Features) -> bool {
+        let is_6 = match self {
+            Self::Full4
+            | Self::Nat4
+            | Self::Icmp4
+            | Self::IcmpNat4
+            | Self::Fragment4
+            | Self::FragmentNat4
+            | Self::TooBig4
+            | Self::Open4
+            | Self::Event => false,
+            Self::Full6
+            | Self::Nat6
+            | Self::Icmp6
+            | Self::IcmpNat6
+            | Self::Fragment6
+            | Self::FragmentNat6
+            | Self::TooBig6
+            | Self::Open6 => true,
+        };
+        if is_6 && !features.has(Features::IPV6) {
+            return false;
+        }
+        match self {
+            Self::Full4 | Self::Full6 => true,
+            Self::Icmp4
+            | Self::Icmp6
+            | Self::Fragment4
+            | Self::Fragment6
+            | Self::TooBig4
+            | Self::TooBig6 => features.has(Features::SERVICE),
+            Self::Nat4
+            | Self::Nat6
+            | Self::IcmpNat4
+            | Self::IcmpNat6
+            | Self::FragmentNat4
+            | Self::FragmentNat6
+            | Self::Open4
+            | Self::Open6 => features.has(Features::SERVICE) && features.has(Features::NAT),
+            Self::Event => features.has(Features::EVENTS),
+        }
+    }
+
     #[inline(always)]
     const fn full(v6: bool) -> Self {
         if v6 { Self::Full6 } else { Self::Full4 }
@@ -195,11 +240,14 @@ pub fn full<const V6: bool, P: Packet, T: Tables>(packet: &mut P, tables: &T) ->
     if let Err(reason) = parse_full::<V6, P, T>(packet, &mut flow, tables) {
         return end(Outcome::end(reason), bytes, tables);
     }
-    if flow.fragmented == Fragmented::Later {
-        return Next::Program(Program::fragment(V6));
-    }
-    if is_icmp::<V6>(&flow) {
-        return Next::Program(Program::icmp(V6));
+    // Without services these are nothing but packets.
+    if tables.settings().features.has(Features::SERVICE) {
+        if flow.fragmented == Fragmented::Later {
+            return Next::Program(Program::fragment(V6));
+        }
+        if is_icmp::<V6>(&flow) {
+            return Next::Program(Program::icmp(V6));
+        }
     }
     let outcome = service::<V6, { Mode::TUNNEL }, P, T>(packet, &flow, tables);
     begin::<V6, T>(&outcome, &flow, bytes, tables);
@@ -343,8 +391,13 @@ fn conclude<const V6: bool, T: Tables>(
     bytes: usize,
     tables: &T,
 ) -> Next {
+    let translates = tables.settings().features.has(Features::NAT);
     match outcome.deferred() {
         Some(Defer::Full) => Next::Program(Program::full(V6)),
+        // What is left of translations that are configured no more comes no further than here.
+        Some(Defer::Nat | Defer::Open) if !translates => {
+            end(Outcome::end(Reason::DropInternal), bytes, tables)
+        }
         Some(Defer::Nat) => Next::Program(nat),
         Some(Defer::Open) => Next::Program(Program::open(V6)),
         Some(Defer::TooBig) => Next::Program(Program::too_big(V6)),

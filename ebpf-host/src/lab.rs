@@ -20,6 +20,13 @@ fn decap(context: XdpContext) -> u32 {
     xdp_action::XDP_PASS
 }
 
+/// Leaves everything as it is: a frame that a program sends back by its link (`XDP_TX`) is received at the other end of a
+/// veth pair only if there is a program.
+#[xdp]
+fn pass(_: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
+
 const L2: usize = size_of::<Ethernet>();
 
 #[inline(always)]

@@ -15,6 +15,7 @@ enum Nic {
     #[default]
     Veth,
     Netdevsim,
+    Emulated,
 }
 
 #[derive(Args)]
@@ -25,7 +26,8 @@ pub(crate) struct Options {
     /// With --check: the whole list, every service on its own
     #[arg(long, requires = "check")]
     long: bool,
-    /// What the gateway's link to the client is: with netdevsim the laboratory is in the virtual machine
+    /// What the gateway's link to the client is: with netdevsim the laboratory is in the virtual machine, with emulated
+    /// a card comes and goes under the traffic
     #[arg(long, value_enum, default_value_t)]
     nic: Nic,
     /// The kernel of the virtual machine
@@ -48,6 +50,9 @@ pub(crate) fn lab(options: &Options) -> Result<ExitCode> {
     }
     if options.nic == Nic::Netdevsim {
         return in_guest(command.args(["--nic", "netdevsim"]), options);
+    }
+    if options.nic == Nic::Emulated {
+        command.args(["--nic", "emulated"]);
     }
     // In our place: it alone gets Ctrl-C, and takes everything away before it ends.
     Err(command.exec()).context("cannot start sluice-lab")

@@ -1,4 +1,7 @@
-use crate::{CardHook, CardProgram, CardRefusal, ForeignFilter, ForeignProgram, LinkName, Object};
+use crate::{
+    CardHook, CardProgram, CardRefusal, ForeignFilter, ForeignProgram, IpsecRefusal, IpsecThing,
+    LinkName, Object,
+};
 use nix::errno::Errno;
 use sluice_datapath::abi::{CardTable, Table};
 use std::path::PathBuf;
@@ -61,6 +64,22 @@ pub enum Error {
     /// A card did not take something.
     #[error("{0}")]
     Card(Box<CardRefusal>),
+    /// The kernel or a card did not take something of IPsec.
+    #[error("{0}")]
+    Ipsec(Box<IpsecRefusal>),
+    /// The kernel took something of IPsec and shows something else.
+    #[error(
+        "{thing}: the kernel accepted it, but reading back shows {found}; it was {fate}: try again, and look with \
+         `ip xfrm state` and `ip xfrm policy` whether somebody else changes it"
+    )]
+    IpsecReadBack {
+        /// What it was about.
+        thing: Box<IpsecThing>,
+        /// What is there instead.
+        found: &'static str,
+        /// What became of it.
+        fate: &'static str,
+    },
     /// There is no program for these stages at this hook.
     #[error(
         "no program for cards does '{program}' as {hook}: a filter cannot send a packet out again; use xdp"
@@ -110,6 +129,14 @@ pub enum Error {
     NoSuchLink {
         /// The link.
         link: LinkName,
+    },
+    /// A program that was loaded is for another card, hook or sizes of tables.
+    #[error(
+        "#{ifindex}: the program that was loaded is not the one that is asked for; load it anew"
+    )]
+    LoadedForAnother {
+        /// The card's link.
+        ifindex: u32,
     },
     /// A link has a program of ours, but no settings were given for its new program.
     #[error(
@@ -188,6 +215,7 @@ impl Error {
         match self {
             Self::Kernel { errno, .. } | Self::Load { errno, .. } => Some(*errno),
             Self::Card(refusal) => Some(refusal.errno),
+            Self::Ipsec(refusal) => Some(refusal.errno),
             Self::NotRestored { cause, .. } => cause.errno(),
             _ => None,
         }

@@ -10,6 +10,7 @@
 //! | [`objects`], [`diff`] | the set of objects that is the desired state, and the difference of two such sets |
 //! | [`validate()`] | what no single field can tell: contradictions inside an object and between objects |
 //! | [`schema`] | the same for editors and other programs: JSON Schema |
+//! | [`tunnel`] | tunnels, on which nothing acts yet: fields, keys, lengths |
 //! | [`status`] | what the gateway says about each object |
 //! | [`limits`] | every number that bounds a configuration |
 
@@ -27,6 +28,7 @@ pub mod problem;
 pub mod schema;
 pub mod service;
 pub mod status;
+pub mod tunnel;
 pub mod validate;
 pub mod values;
 

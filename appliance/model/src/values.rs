@@ -42,7 +42,7 @@ impl ValueError {
 }
 
 /// Reads a value that is written as a string. `expected` is the word for it in messages.
-fn from_text<'de, T: FromStr<Err = ValueError>, D: Deserializer<'de>>(
+pub(crate) fn from_text<'de, T: FromStr<Err = ValueError>, D: Deserializer<'de>>(
     deserializer: D,
     expected: &'static str,
 ) -> Result<T, D::Error> {
@@ -67,6 +67,6 @@ fn from_text<'de, T: FromStr<Err = ValueError>, D: Deserializer<'de>>(
 }
 
 /// A JSON Schema of a value that is written as a string.
-fn string_schema(description: &str, pattern: &str) -> schemars::Schema {
+pub(crate) fn string_schema(description: &str, pattern: &str) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "description": description, "pattern": pattern })
 }

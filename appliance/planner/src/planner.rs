@@ -114,7 +114,8 @@ pub fn plan(
     steps.extend(numbers.into_iter().map(|number| Step::ForgetRecords { number }));
     let mut notes = std::mem::take(&mut draft.notes);
     steps.extend(draft.writes().into_iter().map(Step::Write));
-    steps.extend(programs.after(&configured, &mut notes));
+    let programs = programs.after(&configured, &steps, &mut notes);
+    steps.extend(programs);
     let placements = stages::placements(&configured);
     drop(configured);
     Ok(Plan { steps, notes, placements, next })

@@ -3,7 +3,11 @@
 use sluice_datapath::abi::{Features, Settings};
 use sluice_model::AttachMode;
 
-use crate::{Note, Step, facts::LinkFacts, settings::Configured};
+use crate::{
+    Note, Step,
+    facts::{LinkFacts, ProgramFacts},
+    settings::Configured,
+};
 
 /// What the programs must be able to do.
 pub(crate) struct Programs {
@@ -45,14 +49,21 @@ impl Programs {
         unable.collect()
     }
 
-    /// Makes the programs of all links what they shall be.
-    pub(crate) fn after(&self, configured: &Configured, notes: &mut Vec<Note>) -> Vec<Step> {
+    /// Makes the programs of all links what they shall be. `earlier`: the steps up to here; a program that one of them
+    /// loads with the right settings already is not loaded again, for that is what takes longest in a change.
+    pub(crate) fn after(
+        &self,
+        configured: &Configured,
+        earlier: &[Step],
+        notes: &mut Vec<Note>,
+    ) -> Vec<Step> {
         let mut steps = Vec::new();
         let links = &configured.gateway.links;
         for link in links {
             let Some(facts) = configured.facts.links.get(link.name.as_str()) else { continue };
             let settings = configured.settings(facts, self.features);
-            let Some(reason) = why_attach(facts, &settings, link.attach) else { continue };
+            let program = loaded(earlier, facts).or(facts.program);
+            let Some(reason) = why_attach(program, &settings, link.attach) else { continue };
             let message = format!("link {}: {reason}", link.name);
             notes.push(Note { object: "Gateway".to_owned(), message });
             steps.push(Step::Attach {
@@ -83,9 +94,25 @@ fn settings(link: &LinkFacts) -> Option<Settings> {
     link.program.and_then(|program| program.settings)
 }
 
+/// The program that a link has after these steps, if they replace it.
+fn loaded(steps: &[Step], link: &LinkFacts) -> Option<ProgramFacts> {
+    let settings = steps.iter().flat_map(|step| match step {
+        Step::Grow(grow) => grow.programs.as_slice(),
+        Step::Attach { settings, .. } => std::slice::from_ref(settings),
+        _ => &[],
+    });
+    let mut settings = settings.filter(|settings| settings.ifindex == link.ifindex);
+    let settings = settings.next_back()?;
+    Some(ProgramFacts { settings: Some(*settings), is_current: true, ..link.program? })
+}
+
 /// Why the program of a link must be attached or replaced, if it must.
-fn why_attach(link: &LinkFacts, wanted: &Settings, mode: AttachMode) -> Option<String> {
-    let Some(program) = link.program else { return Some("the program is attached".to_owned()) };
+fn why_attach(
+    program: Option<ProgramFacts>,
+    wanted: &Settings,
+    mode: AttachMode,
+) -> Option<String> {
+    let Some(program) = program else { return Some("the program is attached".to_owned()) };
     let allowed = match mode {
         AttachMode::Auto => true,
         AttachMode::Native => program.is_native,

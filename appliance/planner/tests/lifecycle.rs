@@ -11,7 +11,7 @@ use common::{
     frame::{ACK, SYN, tcp, udp},
 };
 use sluice_datapath::abi::{Features, Reason, Table};
-use sluice_planner::{Step, facts::Health};
+use sluice_planner::{Plan, Step, facts::Health};
 
 const GATEWAY: &str = "
 apiVersion: sluice.dev/v1
@@ -337,4 +337,27 @@ fn a_pool_address_that_takes_the_number_of_another_starts_without_records() {
     assert_eq!(gateway.forgotten, [0]);
     let outcome = gateway.send(&tcp(client(1), at("192.0.2.10:80"), SYN));
     assert_eq!(outcome.reason, Reason::SentTranslated);
+}
+
+#[test]
+fn programs_are_loaded_once_in_a_change() {
+    let loads = |plan: &Plan| {
+        plan.steps
+            .iter()
+            .map(|step| match step {
+                Step::Grow(grow) => grow.programs.len(),
+                Step::Attach { .. } => 1,
+                _ => 0,
+            })
+            .sum::<usize>()
+    };
+    let mut gateway = Gateway::with(GATEWAY);
+    // Tables that grow and features that come on: the programs of the growth can do it already.
+    let plan = gateway.configure(&web(&backends(2)));
+    assert!(plan.steps.iter().any(|step| matches!(step, Step::Grow(_))));
+    assert_eq!(loads(&plan), 1, "{:#?}", plan.steps);
+    // What is left out afterwards needs programs without it.
+    assert_eq!(loads(&gateway.configure(GATEWAY)), 1);
+    // Features that come on in tables that are large enough.
+    assert_eq!(loads(&gateway.configure(&web(&backends(2)))), 1);
 }

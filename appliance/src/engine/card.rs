@@ -8,13 +8,14 @@ mod apply;
 mod convert;
 mod counters;
 mod heat;
+mod load;
 mod probe;
 mod refusal;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice_datapath::abi::CardTable;
 use sluice_kernel::Cards as KernelCards;
@@ -44,6 +45,13 @@ pub struct CardSetup {
 /// The prefixes in order, of both families, and the objects that they were read from.
 type KnownForests = (Vec<Arc<Object>>, Arc<[Forest; 2]>);
 
+/// What is heard of the cards' own work.
+pub(super) struct Heard {
+    pub(super) probed: mpsc::UnboundedReceiver<Probed>,
+    /// A program was loaded.
+    pub(super) loaded: mpsc::UnboundedReceiver<()>,
+}
+
 /// All cards, and what is on them.
 pub(super) struct OnCards {
     kernel: Option<CardSetup>,
@@ -53,6 +61,10 @@ pub(super) struct OnCards {
     pub(super) counters: CardCounters,
     forests: Option<KnownForests>,
     probed: mpsc::UnboundedSender<Probed>,
+    /// Told when a program is loaded.
+    wake: mpsc::UnboundedSender<()>,
+    /// So long is waited for a program that is being loaded.
+    patience: Duration,
 }
 
 /// The card of one link.
@@ -69,14 +81,17 @@ struct OnCard {
     is_doubtful: bool,
     /// What is on it.
     held: CardContents,
+    /// What will be.
+    loading: Option<load::Loading>,
     troubles: BTreeMap<Hook, Trouble>,
     /// Sizes of tables that it was found to take.
     limits: BTreeMap<CardTable, u32>,
 }
 
 impl OnCards {
-    pub(super) fn new(kernel: Option<CardSetup>) -> (Self, mpsc::UnboundedReceiver<Probed>) {
+    pub(super) fn new(kernel: Option<CardSetup>) -> (Self, Heard) {
         let (probed, received) = mpsc::unbounded_channel();
+        let (wake, loaded) = mpsc::unbounded_channel();
         let cards = Self {
             kernel,
             links: BTreeMap::new(),
@@ -84,8 +99,10 @@ impl OnCards {
             counters: CardCounters::default(),
             forests: None,
             probed,
+            wake,
+            patience: load::GRACE,
         };
-        (cards, received)
+        (cards, Heard { probed: received, loaded })
     }
 
     /// What shall be on the cards once the plan of the host is carried out.

@@ -52,6 +52,7 @@ impl Engine {
         self.dirty.plan |= self.cards.forgive();
         self.planning.state = plan.next;
         self.planning.placements = cards.placements;
+        self.cards.show_loading(&mut self.planning.placements);
         self.planning.unmet = cards.refused;
         self.check_links()?;
         if changed > 0 || concerns_objects {

@@ -80,7 +80,7 @@ impl Engine {
         let (changed, directory_changed) = mpsc::channel(1);
         let directory = Directory::new(config);
         tokio::spawn(watch_directory(directory.clone(), changed));
-        let (mut cards, probed) = OnCards::new(cards);
+        let (mut cards, heard) = OnCards::new(cards);
         cards.clear(&log);
         let mut engine = Self {
             datapath,
@@ -99,7 +99,7 @@ impl Engine {
             maintenance: Maintenance::default(),
             log,
             cards,
-            probed,
+            heard,
             readiness,
             started: Timestamp::now(),
             dirty: Dirty { plan: true, routes: true, everything: true },

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use sluice_model::objects::Objects;
-use sluice_model::{LinkName, Problem};
+use sluice_model::{LinkName, Policy, Problem};
 use sluice_planner::Plan;
 use tracing::{info, warn};
 
@@ -95,7 +95,10 @@ impl Engine {
         };
         let since = self.since_of(&desired);
         let snapshot = Snapshot { desired: desired.clone(), since: since.clone() };
-        let changed = match self.take_effect(&desired, &snapshot, &strict, is_demanding) {
+        self.cards.set_patient(is_demanding && requires_cards(&desired.objects));
+        let changed = self.take_effect(&desired, &snapshot, &strict, is_demanding);
+        self.cards.set_patient(false);
+        let changed = match changed {
             Ok(changed) => changed,
             Err(error) => return Err(self.undo(error)),
         };
@@ -157,10 +160,22 @@ impl Engine {
     /// Puts on cards what is required there, which can only be done once the host's programs are on their links.
     fn place_required(&mut self, objects: &Objects) -> Result<(), ChangeError> {
         if !self.planning.unmet.is_empty() {
+            // With the host's programs on the links, the cards may do it.
             let plan = self.plan(objects)?;
             self.program(objects, plan, &HashSet::new())?;
         }
-        refuse_unmet(&self.planning.unmet)
+        refuse_unmet(&self.planning.unmet)?;
+        match self.cards.loading().next().filter(|_| requires_cards(objects)) {
+            None => Ok(()),
+            Some((link, since)) => {
+                let message = format!(
+                    "the program for the card of {link} is still being loaded after {} s",
+                    since.as_secs()
+                );
+                let hint = "say policy: prefer, so that the card is used when it is ready";
+                Err(ChangeError::Unplannable(vec![Problem::new(message).with_hint(hint)]))
+            }
+        }
     }
 
     fn put_in_force(&mut self, desired: Desired) {
@@ -280,6 +295,13 @@ impl Engine {
             message,
         );
     }
+}
+
+/// Whether some stage has to be on a card.
+fn requires_cards(objects: &Objects) -> bool {
+    let links = objects.gateway().map_or(&[][..], |gateway| &gateway.spec.links);
+    let mut pins = links.iter().flat_map(|link| &link.placements);
+    pins.any(|pin| pin.policy == Policy::Require && pin.placement.is_on_card())
 }
 
 /// What is required of cards and not possible is an error.

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     Defer, Mode, Outcome, Packet, Tables,
-    abi::{BackendFlags, FRAGMENT_WAYS, FragmentTarget, Reason, ServiceCounter, VipFlags},
+    abi::{
+        BackendFlags, FRAGMENT_WAYS, Features, FragmentTarget, Reason, ServiceCounter, VipFlags,
+    },
     packet::wire::protocol,
 };
 
@@ -77,7 +79,11 @@ pub(crate) fn later<const V6: bool, const MODE: u8, P: Packet, T: Tables>(
     let Some(vip) = find_vip::<V6, T>(&flow.destination, tables) else {
         return Outcome::end(Reason::PassFragment);
     };
-    match recall::<V6, T>(flow, tables) {
+    // What is remembered of translations is of no use once nothing is translated any more.
+    let translates = tables.settings().features.has(Features::NAT);
+    let is_known =
+        |target: &FragmentTarget| translates || !matches!(target, FragmentTarget::Nat(_));
+    match recall::<V6, T>(flow, tables).filter(is_known) {
         Some(FragmentTarget::Backend(_)) if MODE == Mode::NAT => Outcome::end(Reason::DropInternal),
         Some(FragmentTarget::Nat(_)) if MODE == Mode::TUNNEL => Outcome::defer(Defer::Nat),
         Some(FragmentTarget::Backend(id)) => {

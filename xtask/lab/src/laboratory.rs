@@ -15,7 +15,7 @@ use crate::plan::{BACKENDS, Backend, CLIENT_NAMESPACE, Member, Nic, SERVICES};
 use crate::process::Process;
 use crate::server;
 use crate::stop::Stop;
-use crate::topology::Topology;
+use crate::topology::{EmulatedCard, Topology};
 
 /// The names of namespaces are the machine's, so there is one laboratory at a time. Who has this name of the abstract
 /// socket space is it; the kernel frees the name with the process.
@@ -32,6 +32,8 @@ pub(crate) fn obstacle() -> Option<&'static str> {
 /// What lives as long as the laboratory and is borrowed by the daemon.
 pub(crate) struct Site {
     servers: BTreeMap<Backend, Process>,
+    // It goes before the namespaces that it is in.
+    card: Option<EmulatedCard>,
     topology: Topology,
     nic: Nic,
     folder: Folder,
@@ -49,13 +51,14 @@ impl Site {
         }
         let lock = lock()?;
         raise_descriptor_limit()?;
-        let topology = Topology::build(ebpf, nic)?;
+        let mut topology = Topology::build(ebpf, nic)?;
+        let card = topology.card.take();
         let folder = Folder::create()?;
         let mut servers = BTreeMap::new();
         for backend in BACKENDS {
             servers.insert(backend, server::start(backend, topology.backend(backend)?)?);
         }
-        Ok(Site { servers, topology, nic, folder, programs: programs.clone(), _lock: lock })
+        Ok(Site { servers, card, topology, nic, folder, programs: programs.clone(), _lock: lock })
     }
 }
 
@@ -63,6 +66,7 @@ impl Site {
 pub(crate) struct Laboratory<'site> {
     pub(crate) topology: &'site Topology,
     servers: &'site mut BTreeMap<Backend, Process>,
+    pub(crate) card: &'site mut Option<EmulatedCard>,
     pub(crate) daemon: Daemon<'site>,
     pub(crate) stop: Stop,
 }
@@ -72,7 +76,13 @@ impl Site {
     pub(crate) fn open(&mut self, stop: Stop) -> Result<Laboratory<'_>> {
         let daemon =
             Daemon::prepare(&self.programs, &self.topology.gateway, &self.folder.path, self.nic)?;
-        Ok(Laboratory { topology: &self.topology, servers: &mut self.servers, daemon, stop })
+        Ok(Laboratory {
+            topology: &self.topology,
+            servers: &mut self.servers,
+            card: &mut self.card,
+            daemon,
+            stop,
+        })
     }
 }
 

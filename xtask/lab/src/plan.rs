@@ -10,7 +10,8 @@
 //! Each line is a veth pair with its own subnets: 10.10.N.0/24 and fd00:10:N::/64, N = 0 for the client's and the
 //! backend's number otherwise. The gateway is .1 and ::1, the other end .2 and ::2.
 //!
-//! With a simulated NIC a wire is between client and gateway, see [`Nic`].
+//! With a simulated NIC a wire is between client and gateway, and with an emulated card all of them are on one switch, see
+//! [`Nic`].
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 pub(crate) const CLIENT_NAMESPACE: &str = "sluice-lab-client";
 pub(crate) const GATEWAY_NAMESPACE: &str = "sluice-lab-gateway";
-/// Between the client and a simulated NIC.
+/// Between the client and a simulated NIC, or the switch in front of an emulated card.
 pub(crate) const WIRE_NAMESPACE: &str = "sluice-lab-wire";
 /// The one link of client and backends.
 pub(crate) const FAR_LINK: &str = "eth0";
@@ -70,16 +71,29 @@ pub(crate) enum Nic {
     Veth,
     /// A NIC of the driver netdevsim, on which programs can be placed (they never run there)
     Netdevsim,
+    /// One end of a veth pair, with a card in front that the kernel emulates: its programs meet every packet. It is the
+    /// gateway's only link
+    Emulated,
 }
+
+/// Where the programs for the emulated card run, in the gateway's namespace.
+pub(crate) const CARD_LINK: &str = "outer0";
 
 impl Nic {
     /// How the gateway's programs are attached. A simulated NIC has no XDP of its own on some kernels, and on none takes
     /// frames that another link's driver redirects to it.
     pub(crate) fn attach(self) -> &'static str {
         match self {
-            Nic::Veth => "auto",
+            Nic::Veth | Nic::Emulated => "auto",
             Nic::Netdevsim => "generic",
         }
+    }
+
+    /// The gateway's links.
+    pub(crate) fn gateway_links(self) -> Vec<String> {
+        let backends = BACKENDS.map(Backend::subnet);
+        let others = if self == Nic::Emulated { &[][..] } else { &backends };
+        [CLIENT_SUBNET].iter().chain(others).map(|subnet| subnet.gateway_link()).collect()
     }
 }
 

@@ -25,12 +25,17 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<BoundProgram>, Error> {
         let folder = entry.map_err(Error::of("list", folder))?.path();
         match read_one(&folder) {
             Ok(program) => programs.push(program),
-            Err(error) if error.errno() == Some(Errno::ENOENT) => {}
+            Err(error) if error.errno().is_some_and(is_gone) => {}
             Err(error) => return Err(error),
         }
     }
     programs.sort_by_key(|program| program.id);
     Ok(programs)
+}
+
+/// A file that is taken away between opening and reading answers `EIO` (`debugfs_file_get`).
+fn is_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOENT | Errno::EIO)
 }
 
 fn read_one(folder: &Path) -> Result<BoundProgram, Error> {

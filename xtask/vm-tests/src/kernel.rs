@@ -11,6 +11,8 @@ pub struct Expectations {
     pub driver_program_runs: bool,
     /// Whether tcx, a hook of the host, takes programs that were loaded for a device.
     pub tcx_takes_device_programs: bool,
+    /// Whether the device's offload of ESP can be switched off.
+    pub esp_offload_has_switch: bool,
 }
 
 /// Every kernel that was tried, oldest first.
@@ -20,12 +22,14 @@ pub const EXPECTATIONS: &[Expectations] = &[
         flower_in_hardware: false,
         driver_program_runs: false,
         tcx_takes_device_programs: false,
+        esp_offload_has_switch: false,
     },
     Expectations {
         series: "7.2",
         flower_in_hardware: true,
         driver_program_runs: true,
         tcx_takes_device_programs: false,
+        esp_offload_has_switch: true,
     },
 ];
 

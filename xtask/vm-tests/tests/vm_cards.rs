@@ -241,7 +241,7 @@ fn a_refused_replacement_leaves_the_old_program_on_the_card() {
             assert_eq!(nic.offloaded(), expected.program_id, "{knob:?}: {error}");
         }
         assert_eq!(only(&cards), expected, "{knob:?}: {error}");
-        assert_eq!(nic.device.bound_programs().unwrap().len(), 1, "{knob:?}: {error}");
+        nic.assert_bound(&[expected.program_id]);
         let placed = cards.place(&bench.request(hook)).unwrap();
         assert_eq!((placed.state.actual, placed.before.is_some()), (CardActual::OnCard, true));
         cards.remove(nic.ifindex).unwrap().unwrap();

@@ -6,10 +6,12 @@
 
 pub(crate) mod check;
 mod entry;
+mod loaded;
 mod request;
 mod state;
 
 pub use entry::{CardEntry, CardTableContents, CardTableOf, card_tables};
+pub use loaded::{CardLoader, LoadedCard};
 pub(crate) use request::COUNTING;
 pub use request::{CardHook, CardProgram, CardRequest, CardSizes};
 pub use state::{
@@ -23,8 +25,9 @@ use sluice_datapath::abi::{CardTable, Plain};
 
 /// The programs and tables of ours on the cards of this machine. A card is addressed by the index of its link.
 ///
-/// Calls wait for the card: writing an entry takes microseconds, [`Cards::place`] milliseconds to seconds (the driver
-/// verifies and translates the program). Do not call them where nothing may block.
+/// Calls wait for the card: writing an entry takes microseconds, [`Cards::place`] milliseconds to seconds, because the
+/// driver verifies and translates the program. Where nothing may block for so long, a [`CardLoader`] does that elsewhere,
+/// and [`Cards::place_loaded`] the rest.
 ///
 /// Nothing is believed that was not read back: [`Placed`] and [`CardState`] are what the kernel shows after the call.
 /// Everything survives the process, as on the host: who opens the cards later finds it in [`Cards::placed`] and may go
@@ -51,6 +54,16 @@ pub trait Cards: Send {
     /// card runs what it ran before, or [`crate::Error::NotRestored`] says that it runs nothing; nothing of the new
     /// program is left.
     fn place(&mut self, request: &CardRequest) -> Result<Placed>;
+
+    /// Loads programs for the cards, apart from everything else.
+    fn loader(&self) -> Box<dyn CardLoader>;
+
+    /// [`Cards::place`] with a program that was loaded for the request's card, hook, program and sizes: what is left is
+    /// to write the entries and to hook it.
+    ///
+    /// # Errors
+    /// As [`Cards::place`]; [`crate::Error::LoadedForAnother`] if it [does not fit](LoadedCard::fits).
+    fn place_loaded(&mut self, request: &CardRequest, loaded: LoadedCard) -> Result<Placed>;
 
     /// Takes our program off a card and frees its tables, also when somebody took it off before or the device is gone;
     /// none if there is nothing of ours. What it counted last is returned as far as it can still be read.

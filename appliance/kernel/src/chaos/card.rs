@@ -1,7 +1,7 @@
 use super::Faults;
 use crate::{
-    CardEntry, CardForeign, CardHook, CardRequest, CardState, CardStep, LinkName, Placed, Removed,
-    Result, card::check,
+    CardEntry, CardForeign, CardHook, CardLoader, CardRequest, CardState, CardStep, LinkName,
+    LoadedCard, Placed, Removed, Result, card::check,
 };
 use sluice_datapath::abi::CardTable;
 
@@ -25,25 +25,59 @@ impl<C: crate::Cards> Cards<C> {
     }
 
     fn check(&self, call: &'static str, ifindex: u32, step: CardStep) -> Result<()> {
-        let link = LinkName { name: format!("#{ifindex}"), ifindex };
-        let words = || Some("made to fail".to_owned());
-        self.faults.check(call).map_err(|errno| check::refused(&link, step, errno, words()))
+        check_with(&self.faults, call, ifindex, step)
+    }
+
+    fn check_hooking(&self, request: &CardRequest) -> Result<()> {
+        self.check("place-hook", request.ifindex, CardStep::Hook(request.hook))?;
+        self.check("place-read-back", request.ifindex, CardStep::ReadBack)
+    }
+}
+
+fn check_with(faults: &Faults, call: &'static str, ifindex: u32, step: CardStep) -> Result<()> {
+    let link = LinkName { name: format!("#{ifindex}"), ifindex };
+    let words = || Some("made to fail".to_owned());
+    faults.check(call).map_err(|errno| check::refused(&link, step, errno, words()))
+}
+
+fn check_loading(faults: &Faults, request: &CardRequest) -> Result<()> {
+    let ifindex = request.ifindex;
+    check_with(faults, "place", ifindex, CardStep::Hook(request.hook))?;
+    if let Some(&table) = request.program.tables().last() {
+        let entries = request.sizes.get(table);
+        check_with(faults, "place-table", ifindex, CardStep::Table { table, entries })?;
+    }
+    check_with(faults, "place-bind", ifindex, CardStep::Bind)?;
+    check_with(faults, "place-verify", ifindex, CardStep::Verify)
+}
+
+/// Loads with the faults of `place` up to the hook.
+struct Loader {
+    inner: Box<dyn CardLoader>,
+    faults: Faults,
+}
+
+impl CardLoader for Loader {
+    fn load(&self, request: &CardRequest) -> Result<LoadedCard> {
+        check_loading(&self.faults, request)?;
+        self.inner.load(request)
     }
 }
 
 impl<C: crate::Cards> crate::Cards for Cards<C> {
     fn place(&mut self, request: &CardRequest) -> Result<Placed> {
-        let (ifindex, hook) = (request.ifindex, request.hook);
-        self.check("place", ifindex, CardStep::Hook(hook))?;
-        if let Some(&table) = request.program.tables().last() {
-            let entries = request.sizes.get(table);
-            self.check("place-table", ifindex, CardStep::Table { table, entries })?;
-        }
-        self.check("place-bind", ifindex, CardStep::Bind)?;
-        self.check("place-verify", ifindex, CardStep::Verify)?;
-        self.check("place-hook", ifindex, CardStep::Hook(hook))?;
-        self.check("place-read-back", ifindex, CardStep::ReadBack)?;
+        check_loading(&self.faults, request)?;
+        self.check_hooking(request)?;
         self.inner.place(request)
+    }
+
+    fn loader(&self) -> Box<dyn CardLoader> {
+        Box::new(Loader { inner: self.inner.loader(), faults: self.faults.clone() })
+    }
+
+    fn place_loaded(&mut self, request: &CardRequest, loaded: LoadedCard) -> Result<Placed> {
+        self.check_hooking(request)?;
+        self.inner.place_loaded(request, loaded)
     }
 
     fn remove(&mut self, ifindex: u32) -> Result<Option<Removed>> {

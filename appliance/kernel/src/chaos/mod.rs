@@ -3,9 +3,13 @@
 mod card;
 mod datapath;
 mod faults;
+mod ipsec;
 mod network;
+mod tunnel_link;
 
 pub use card::Cards;
 pub use datapath::Datapath;
 pub use faults::Faults;
+pub use ipsec::Ipsec;
 pub use network::Network;
+pub use tunnel_link::TunnelLinks;

@@ -1,7 +1,8 @@
 use super::World;
 use crate::{
-    CardActual, CardEntry, CardForeign, CardHook, CardProgram, CardRequest, CardSizes, CardState,
-    CardStep, CardTableContents, CardTableState, Errno, Error, LinkName, Placed, Removed, Result,
+    CardActual, CardEntry, CardForeign, CardHook, CardLoader, CardProgram, CardRequest, CardSizes,
+    CardState, CardStep, CardTableContents, CardTableState, Errno, Error, LinkName, LoadedCard,
+    Placed, Removed, Result,
     card::{COUNTING, check},
 };
 use sluice_datapath::abi::{CardTable, CardTableKind};
@@ -169,17 +170,25 @@ fn ask(link: &LinkName, request: &CardRequest, behaviour: &CardBehaviour) -> Res
     }
     refuse(&behaviour.bind, CardStep::Bind)?;
     std::thread::sleep(behaviour.delay);
-    refuse(&behaviour.verify, CardStep::Verify)?;
-    let no = match request.hook {
+    refuse(&behaviour.verify, CardStep::Verify)
+}
+
+/// Asks the card to run a program.
+fn ask_to_hook(link: &LinkName, hook: CardHook, behaviour: &CardBehaviour) -> Result<()> {
+    let no = match hook {
         CardHook::Xdp => &behaviour.xdp,
         CardHook::Tc => &behaviour.tc,
     };
-    refuse(no, CardStep::Hook(request.hook))
+    match no {
+        Some(no) => Err(check::refused(link, CardStep::Hook(hook), no.errno, no.words.clone())),
+        None => Ok(()),
+    }
 }
 
-impl crate::Cards for Cards {
-    fn place(&mut self, request: &CardRequest) -> Result<Placed> {
-        let mut state = self.0.lock();
+impl Cards {
+    /// How the card of a request behaves, if nothing of somebody else is on it.
+    fn behaviour(&self, request: &CardRequest) -> Result<(LinkName, CardBehaviour)> {
+        let state = self.0.lock();
         let link = state.name(request.ifindex);
         check::request(&link, request)?;
         if !state.links.contains_key(&request.ifindex) {
@@ -190,15 +199,40 @@ impl crate::Cards for Cards {
         };
         match card.foreign.first().cloned() {
             Some(CardForeign::Program(program)) => {
-                return Err(Error::Foreign { link, program: Box::new(program) });
+                Err(Error::Foreign { link, program: Box::new(program) })
             }
             Some(CardForeign::Filter(filter)) => {
-                return Err(Error::ForeignFilter { link, filter: Box::new(filter) });
+                Err(Error::ForeignFilter { link, filter: Box::new(filter) })
             }
-            None => {}
+            None => Ok((link, card.behaviour.clone())),
         }
-        let behaviour = card.behaviour.clone();
+    }
+}
+
+/// Loads while everything else on the machine goes on.
+impl CardLoader for Cards {
+    fn load(&self, request: &CardRequest) -> Result<LoadedCard> {
+        let (link, behaviour) = self.behaviour(request)?;
         ask(&link, request, &behaviour)?;
+        Ok(LoadedCard::new(request, ()))
+    }
+}
+
+impl crate::Cards for Cards {
+    fn place(&mut self, request: &CardRequest) -> Result<Placed> {
+        let loaded = self.load(request)?;
+        self.place_loaded(request, loaded)
+    }
+
+    fn loader(&self) -> Box<dyn CardLoader> {
+        Box::new(Self(self.0.clone()))
+    }
+
+    fn place_loaded(&mut self, request: &CardRequest, loaded: LoadedCard) -> Result<Placed> {
+        loaded.open::<()>(request)?;
+        let (link, behaviour) = self.behaviour(request)?;
+        ask_to_hook(&link, request.hook, &behaviour)?;
+        let mut state = self.0.lock();
         let tables = request.program.tables();
         let mut new = FakePlaced {
             hook: request.hook,

@@ -5,11 +5,15 @@
 
 mod card;
 mod datapath;
+mod ipsec;
 mod network;
 mod tables;
+mod tunnel_link;
 mod world;
 
 pub use card::{CardBehaviour, CardNo, Cards};
 pub use datapath::Datapath;
+pub use ipsec::{Ipsec, IpsecCard, Taking};
 pub use network::Network;
+pub use tunnel_link::TunnelLinks;
 pub use world::World;

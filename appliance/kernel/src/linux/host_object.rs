@@ -91,7 +91,7 @@ impl HostObject {
         Ok(Self { object, btf, settings_at, constants })
     }
 
-    /// Loads the datapath with these constants and tables.
+    /// Loads the datapath with these constants and tables: the programs that packets can come to, no others.
     pub(super) fn load_datapath(
         &self,
         kernel: &Kernel,
@@ -99,14 +99,18 @@ impl HostObject {
         tables: &Tables,
     ) -> Result<Pipeline> {
         let linked = self.link(kernel, settings, tables)?;
+        let reachable: Vec<_> = Continuation::ALL
+            .into_iter()
+            .filter(|(program, _)| program.is_reachable(settings.features))
+            .collect();
         let names: Vec<&str> =
-            iter::once(DATAPATH).chain(Continuation::ALL.map(|(_, name)| name)).collect();
+            iter::once(DATAPATH).chain(reachable.iter().map(|(_, name)| *name)).collect();
         let mut programs = self.load_all(kernel, &names, &linked)?;
         let stats = programs.iter().fold(ProgramStats::default(), |all, one| all.plus(one.stats));
         let next = programs.split_off(1);
         let Some(program) = programs.pop() else { return Err(missing(DATAPATH)) };
         let continuations = linked.continuations.as_fd();
-        for ((index, name), next) in Continuation::ALL.iter().zip(&next) {
+        for ((index, name), next) in reachable.iter().zip(&next) {
             kernel
                 .map_write(continuations, *index as u32, &next.fd.as_raw_fd().to_ne_bytes())
                 .map_err(failed(name, "let the datapath continue in it"))?;

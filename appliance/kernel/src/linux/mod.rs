@@ -8,7 +8,9 @@ mod commit;
 mod counters;
 mod detach_all;
 mod events;
+mod generic;
 mod host_object;
+mod ipsec;
 mod merge;
 mod netlink;
 mod network;
@@ -20,13 +22,17 @@ mod sys;
 mod tables;
 mod test_program;
 pub mod trial;
+mod tunnel_link;
+mod watcher;
 mod xdp;
 
 pub use card::{CardOptions, Cards, CardsOpened, Emulation};
 pub use detach_all::{Detached, detach_all};
+pub use ipsec::Ipsec;
 pub use network::Network;
 pub use objects::{ObjectIds, object_ids};
 pub use test_program::TestProgram;
+pub use tunnel_link::TunnelLinks;
 
 use crate::{
     AttachRequest, Attached, Attachment, Committed, Events, Opened, Result, Sizes, TableStore,

@@ -7,9 +7,10 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{
     Socket,
-    protocols::{NETLINK_ROUTE, NETLINK_XFRM},
+    protocols::{NETLINK_GENERIC, NETLINK_ROUTE, NETLINK_XFRM},
 };
 use nix::errno::Errno;
+use zeroize::Zeroizing;
 
 /// A request that the kernel refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ const F_CAPPED: u16 = 0x100;
 const F_TEXTS: u16 = 0x200;
 const TYPE_ERROR: u16 = 2;
 const TYPE_DONE: u16 = 3;
-const HEADER_BYTES: usize = 16;
+pub(super) const HEADER_BYTES: usize = 16;
 
 /// A socket in the network namespace of the thread that opened it.
 pub(super) struct Netlink {
@@ -54,6 +55,11 @@ impl Netlink {
     /// A socket for security associations.
     pub(super) fn open_xfrm() -> Result<Self, Refusal> {
         Self::of(NETLINK_XFRM)
+    }
+
+    /// A socket for families that have names.
+    pub(super) fn open_generic() -> Result<Self, Refusal> {
+        Self::of(NETLINK_GENERIC)
     }
 
     fn of(protocol: isize) -> Result<Self, Refusal> {
@@ -88,15 +94,39 @@ impl Netlink {
     }
 
     /// A request that is given as bytes behind the header, for what the library has no types for. The answers are
-    /// given as bytes too, with their headers.
+    /// given as bytes too, with their headers. All of it is wiped afterwards, because it may hold keys.
     pub(super) fn bytes(
         &mut self,
         kind: u16,
         flags: u16,
         body: &[u8],
-    ) -> Result<Vec<Vec<u8>>, Refusal> {
+    ) -> Result<Vec<Zeroizing<Vec<u8>>>, Refusal> {
+        Ok(self.exchange_bytes(kind, flags, body)?.messages)
+    }
+
+    /// All objects of a kind, as bytes; begun anew if something changed meanwhile.
+    pub(super) fn list_bytes(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+    ) -> Result<Vec<Zeroizing<Vec<u8>>>, Refusal> {
+        for _ in 0..DUMP_ATTEMPTS {
+            let answer = self.exchange_bytes(kind, NLM_F_DUMP, body)?;
+            if !answer.interrupted {
+                return Ok(answer.messages);
+            }
+        }
+        Err(Errno::EINTR.into())
+    }
+
+    fn exchange_bytes(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: &[u8],
+    ) -> Result<BytesAnswer, Refusal> {
         self.sequence = self.sequence.wrapping_add(1);
-        let mut message = Vec::with_capacity(HEADER_BYTES + body.len());
+        let mut message = Zeroizing::new(Vec::with_capacity(HEADER_BYTES + body.len()));
         message.extend(((HEADER_BYTES + body.len()) as u32).to_ne_bytes());
         message.extend(kind.to_ne_bytes());
         message.extend((flags | NLM_F_REQUEST).to_ne_bytes());
@@ -104,11 +134,11 @@ impl Netlink {
         message.extend([0; 4]);
         message.extend(body);
         self.socket.send(&message, 0)?;
-        let mut messages = Vec::new();
+        let mut answer = BytesAnswer::default();
         loop {
-            let (datagram, _) = self.socket.recv_from_full()?;
-            if read_bytes(&datagram, self.sequence, &mut messages)? {
-                return Ok(messages);
+            let datagram = Zeroizing::new(self.socket.recv_from_full()?.0);
+            if answer.read(&datagram, self.sequence)? {
+                return Ok(answer);
             }
         }
     }
@@ -168,27 +198,32 @@ impl Answer {
     }
 }
 
-/// Takes the answers to a request out of a datagram; whether they are complete.
-fn read_bytes(
-    datagram: &[u8],
-    sequence: u32,
-    messages: &mut Vec<Vec<u8>>,
-) -> Result<bool, Refusal> {
-    for message in split(datagram).filter(|message| u32_at(message, 8) == Some(sequence)) {
-        let flags = u16_at(message, 6).unwrap_or(0);
-        match u16_at(message, 4) {
-            Some(TYPE_ERROR | TYPE_DONE) => {
-                let code = u32_at(message, HEADER_BYTES).unwrap_or(0) as i32;
-                if code >= 0 {
-                    return Ok(true);
+#[derive(Default)]
+struct BytesAnswer {
+    messages: Vec<Zeroizing<Vec<u8>>>,
+    interrupted: bool,
+}
+
+impl BytesAnswer {
+    /// Whether the answer is complete.
+    fn read(&mut self, datagram: &[u8], sequence: u32) -> Result<bool, Refusal> {
+        for message in split(datagram).filter(|message| u32_at(message, 8) == Some(sequence)) {
+            let flags = u16_at(message, 6).unwrap_or(0);
+            self.interrupted |= flags & F_DUMP_INTERRUPTED != 0;
+            match u16_at(message, 4) {
+                Some(TYPE_ERROR | TYPE_DONE) => {
+                    let code = u32_at(message, HEADER_BYTES).unwrap_or(0) as i32;
+                    if code >= 0 {
+                        return Ok(true);
+                    }
+                    let errno = Errno::from_raw(-code);
+                    return Err(Refusal { errno, text: kernel_text(message, flags) });
                 }
-                let errno = Errno::from_raw(-code);
-                return Err(Refusal { errno, text: kernel_text(message, flags) });
+                _ => self.messages.push(Zeroizing::new(message.to_vec())),
             }
-            _ => messages.push(message.to_vec()),
         }
+        Ok(false)
     }
-    Ok(false)
 }
 
 /// The messages of a datagram.

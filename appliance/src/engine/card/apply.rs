@@ -57,7 +57,8 @@ impl OnCards {
             }
             self.read_counters(link);
             match self.add_to(link, card) {
-                Ok(()) => self.took(link, card, log),
+                Ok(true) => self.took(link, card, log),
+                Ok(false) => {}
                 Err(error) if self.learn(link, &error) => added.is_smaller = true,
                 Err(error) => {
                     added.is_refused = true;
@@ -69,13 +70,24 @@ impl OnCards {
                 }
             }
         }
+        self.drop_unwanted();
         added
     }
 
-    fn add_to(&mut self, link: &str, card: &CardPlan) -> Result<()> {
-        let Some(setup) = &mut self.kernel else { return Ok(()) };
+    /// Whether the card took it; not if its program is still being loaded.
+    fn add_to(&mut self, link: &str, card: &CardPlan) -> Result<bool> {
+        let wanted = card.next.program.filter(|_| card.is_replaced);
+        let request = wanted.map(|program| convert::request(card.ifindex, program, &card.next));
+        let mut loaded = None;
+        if let Some(request) = &request {
+            loaded = self.loaded(link, request)?;
+            if loaded.is_none() {
+                return Ok(false);
+            }
+        }
+        let Some(setup) = &mut self.kernel else { return Ok(true) };
         let on_card = self.links.entry(link.to_owned()).or_default();
-        match (card.is_replaced, card.next.program) {
+        match (card.is_replaced, request.zip(loaded)) {
             (false, _) => {
                 for step in &card.change.add {
                     convert::write(&mut *setup.cards, card.ifindex, step)?;
@@ -85,18 +97,17 @@ impl OnCards {
                 let removed = setup.cards.remove(on_card.ifindex)?;
                 self.counters.removed(link, &on_card.held, removed.as_ref());
             }
-            (true, Some(program)) => {
+            (true, Some((request, loaded))) => {
                 if on_card.ifindex != card.ifindex && on_card.held.program.is_some() {
                     setup.cards.remove(on_card.ifindex)?;
                 }
-                let request = convert::request(card.ifindex, program, &card.next);
-                let placed = setup.cards.place(&request)?;
+                let placed = setup.cards.place_loaded(&request, loaded)?;
                 self.counters.removed(link, &on_card.held, placed.before.as_ref());
             }
         }
         on_card.ifindex = card.ifindex;
         on_card.held = card.next.clone();
-        Ok(())
+        Ok(true)
     }
 
     /// A card took what was planned.

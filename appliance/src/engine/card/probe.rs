@@ -54,7 +54,7 @@ impl OnCards {
         let is_known = card.profile.is_some() && !card.is_doubtful;
         let is_recent = card.probed_at.is_some_and(|at| at.elapsed() < PAUSE);
         // A trial would find our own program in its way.
-        let is_in_use = card.held.program.is_some();
+        let is_in_use = card.held.program.is_some() || card.loading.is_some();
         if is_known || is_recent || is_in_use || card.is_probing {
             return;
         }
@@ -136,7 +136,7 @@ impl Engine {
         while required.iter().any(|link| {
             self.hops.link_named(link.as_str()).is_some() && self.cards.is_unknown(link)
         }) {
-            match tokio::time::timeout_at(deadline, self.probed.recv()).await {
+            match tokio::time::timeout_at(deadline, self.heard.probed.recv()).await {
                 Ok(Some(probed)) => drop(self.cards.probed(probed)),
                 _ => break,
             }

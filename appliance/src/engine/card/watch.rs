@@ -132,6 +132,17 @@ impl Engine {
             (None, 0, wanted) => {
                 (true, "AsPlanned", format!("{wanted} stages run on cards, as planned"))
             }
+            (None, missing, _) if self.cards.loading().next().is_some() => {
+                let of = |(link, since): (&str, std::time::Duration)| {
+                    format!("{link} for {} s", since.as_secs())
+                };
+                let loading: Vec<_> = self.cards.loading().map(of).collect();
+                let message = format!(
+                    "{missing} stages run on the host while the programs for cards are being loaded: {}",
+                    loading.join(", ")
+                );
+                (false, "Loading", message)
+            }
             (None, missing, _) => {
                 let words = words.join("; ");
                 let message =

@@ -1,14 +1,12 @@
 //! Changes while traffic flows: long connections transfer, short ones come at a steady rate, and nothing breaks but
 //! what a killed backend takes with it.
 
-mod traffic;
-
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use self::traffic::{Allowance, Traffic};
 use super::Extent;
+use super::traffic::{Allowance, Traffic};
 use crate::laboratory::Laboratory;
 use crate::plan::{BACKENDS, Member, Service, first_members};
 use crate::report::Report;

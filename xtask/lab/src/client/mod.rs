@@ -10,7 +10,7 @@ pub(crate) use hold::{Break, Hold};
 pub(crate) use load::load;
 pub(crate) use request::{download, get, get_from, upload};
 pub(crate) use steady::{Record, Steady};
-pub(crate) use tcp_counters::repeated_syns;
+pub(crate) use tcp_counters::{lost_segments, repeated_syns};
 
 use std::future::Future;
 use std::thread::JoinHandle;

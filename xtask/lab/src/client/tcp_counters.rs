@@ -1,6 +1,7 @@
-//! What the client's kernel counted: a lost packet shows here even when TCP mended it.
+//! What the kernels of the far ends counted: a lost packet shows here even when TCP mended it.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -8,11 +9,29 @@ use crate::topology::Namespace;
 
 /// How many SYNs had to be sent again. A busy machine alone delays no answer for the second that this takes.
 pub(crate) fn repeated_syns(client: &Namespace) -> Result<u64> {
-    client.enter(|| {
-        let text = fs::read_to_string("/proc/thread-self/net/netstat")
-            .context("cannot read TCP's counters")?;
-        counter(&text, "TcpExt", "TCPSynRetrans").context("the kernel does not count repeated SYNs")
-    })
+    client.enter(|| sum("netstat", "TcpExt", &["TCPSynRetrans"]))
+}
+
+/// How many segments had to be sent again and were not there already. What a busy machine sends again although nothing
+/// was lost, the other side acknowledges as a duplicate (RFC 2883).
+pub(crate) fn lost_segments(namespace: &Namespace) -> Result<i64> {
+    let (again, duplicates) = namespace.enter(|| {
+        let again = sum("snmp", "Tcp", &["RetransSegs"])?;
+        let duplicates = sum("netstat", "TcpExt", &["TCPDSACKRecv", "TCPDSACKOfoRecv"])?;
+        Ok((again, duplicates))
+    })?;
+    Ok(again.cast_signed() - duplicates.cast_signed())
+}
+
+/// Counters of the calling thread's namespace.
+fn sum(file: &str, protocol: &str, names: &[&str]) -> Result<u64> {
+    let text = fs::read_to_string(Path::new("/proc/thread-self/net").join(file))
+        .context("cannot read TCP's counters")?;
+    let of = |name: &&str| {
+        counter(&text, protocol, name)
+            .with_context(|| format!("the kernel does not count {protocol} {name}"))
+    };
+    names.iter().map(of).sum()
 }
 
 /// The file has a line of names and a line of numbers for each protocol.

@@ -24,6 +24,15 @@ pub(crate) struct LinkState {
     pub(crate) stages: Vec<(String, String)>,
 }
 
+/// Where a stage of a link runs, and where it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StageState {
+    pub(crate) placement: String,
+    pub(crate) requested: String,
+    /// Why it runs in none of the other places: reason and evidence.
+    pub(crate) reasons: Vec<String>,
+}
+
 /// From a list of services, each with `metadata` and `status`.
 pub(super) fn backends(services: &Value) -> Vec<BackendState> {
     let mut found = Vec::new();
@@ -56,6 +65,36 @@ pub(super) fn links(status: &Value) -> Vec<LinkState> {
             stages: stages(link),
         })
         .collect()
+}
+
+/// A stage of a link, from the gateway's status.
+pub(super) fn stage(status: &Value, link: &str, stage: &str) -> Option<StageState> {
+    let link = list(&status["gateway"]["links"]).iter().find(|other| other["name"] == link)?;
+    let stage = list(&link["stages"]).iter().find(|other| other["stage"] == stage)?;
+    let reasons = list(&stage["notChosen"]).iter();
+    let reasons = reasons.map(|other| {
+        format!(
+            "{}: {} ({})",
+            text(&other["placement"]),
+            text(&other["reason"]),
+            text(&other["evidence"])
+        )
+    });
+    Some(StageState {
+        placement: placement(&stage["placement"]),
+        requested: placement(&stage["requested"]),
+        reasons: reasons.collect(),
+    })
+}
+
+/// Packets that cards sent on and that the host did, from the counters.
+pub(super) fn sent(counters: &Value) -> (u64, u64) {
+    let of = |on_card: bool| {
+        let places = list(&counters["placements"]).iter();
+        let places = places.filter(|place| place["link"].is_string() == on_card);
+        places.filter_map(|place| place["sentPackets"].as_u64()).sum()
+    };
+    (of(true), of(false))
 }
 
 /// A stage that is not needed has none.
@@ -108,6 +147,24 @@ mod tests {
             stages.map(|(stage, placement)| (stage.to_owned(), placement.to_owned())).to_vec();
         let expected = LinkState { name: "eth0".to_owned(), actual: "native".to_owned(), stages };
         assert_eq!(links(&answer), [expected]);
+    }
+
+    #[test]
+    fn a_stage_that_a_card_refuses_is_read_with_the_reason() {
+        let answer = json!({"gateway": {"links": [{"name": "eth0", "stages": [{"stage": "service",
+            "placement": "host-xdp", "requested": "nic-xdp", "notChosen": [
+            {"placement": "nic-xdp", "reason": "refused", "evidence": "EBUSY"}]}]}]}});
+        let found = stage(&answer, "eth0", "service").unwrap();
+        assert_eq!((&*found.placement, &*found.requested), ("host-xdp", "nic-xdp"));
+        assert_eq!(found.reasons, ["nic-xdp: refused (EBUSY)"]);
+        assert_eq!(stage(&answer, "eth1", "service"), None);
+    }
+
+    #[test]
+    fn packets_of_cards_and_host_are_told_apart() {
+        let answer = json!({"placements": [{"link": "eth0", "placement": "nic-xdp", "sentPackets": 5},
+            {"placement": "host", "sentPackets": 3}]});
+        assert_eq!(sent(&answer), (5, 3));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{BackendState, LinkState, answers, configuration, http};
+use super::{BackendState, LinkState, StageState, answers, configuration, http};
 use crate::plan::{Member, SERVICES};
 use crate::process;
 
@@ -59,14 +59,27 @@ impl Sluice {
 
     /// Dropped packets by reason, since the datapath began.
     pub(crate) fn drops(&self) -> Result<Vec<(String, u64)>> {
-        let path = "/v1/counters";
+        Ok(answers::drops(&self.get("/v1/counters")?))
+    }
+
+    /// Packets that cards sent on, and that the host did, since the daemon began.
+    pub(crate) fn sent(&self) -> Result<(u64, u64)> {
+        Ok(answers::sent(&self.get("/v1/counters")?))
+    }
+
+    /// Where a stage of a link runs.
+    pub(crate) fn stage(&self, link: &str, stage: &str) -> Result<StageState> {
+        let status = self.json(&["status"])?;
+        answers::stage(&status, link, stage)
+            .with_context(|| format!("`sluice status` shows no stage {stage} of {link}"))
+    }
+
+    fn get(&self, path: &str) -> Result<Value> {
         let (code, body) = http::get(&socket(&self.folder), path)?;
         if code != 200 {
             bail!("GET {path} answered {code}: {body}");
         }
-        let counters =
-            serde_json::from_str(&body).with_context(|| format!("GET {path} answered no JSON"))?;
-        Ok(answers::drops(&counters))
+        serde_json::from_str(&body).with_context(|| format!("GET {path} answered no JSON"))
     }
 
     fn json(&self, arguments: &[&str]) -> Result<Value> {

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::plan::{
-    BACKENDS, CLIENT_SUBNET, DENIED_SOURCES, Delivery, Member, NAT_POOL, Nic, PROBE_FALL,
-    PROBE_INTERVAL, PROBE_TIMEOUT, SERVICE_PORT, SERVICES, Service,
+    DENIED_SOURCES, Delivery, Member, NAT_POOL, Nic, PROBE_FALL, PROBE_INTERVAL, PROBE_TIMEOUT,
+    SERVICE_PORT, SERVICES, Service,
 };
 
-/// The gateway and the prefilter.
-pub(super) fn gateway(nic: Nic) -> String {
+/// The gateway and the prefilter; what cards can do may be left unused.
+pub(super) fn gateway(nic: Nic, with_cards: bool) -> String {
     let mut text = String::from(
         "apiVersion: sluice.dev/v1\n\
          kind: Gateway\n\
@@ -16,10 +16,9 @@ pub(super) fn gateway(nic: Nic) -> String {
          spec:\n  \
            links:\n",
     );
-    let subnets = BACKENDS.map(|backend| backend.subnet());
-    for subnet in [CLIENT_SUBNET].into_iter().chain(subnets) {
-        let _ =
-            writeln!(text, "    - {{name: {}, attach: {}}}", subnet.gateway_link(), nic.attach());
+    let offload = if with_cards { "" } else { ", offload: off" };
+    for link in nic.gateway_links() {
+        let _ = writeln!(text, "    - {{name: {link}, attach: {}{offload}}}", nic.attach());
     }
     let pool = NAT_POOL.map(|address| format!("\"{address}\"")).join(", ");
     let _ = writeln!(
@@ -104,10 +103,12 @@ mod tests {
 
     #[test]
     fn every_link_of_the_gateway_is_configured() {
-        let text = gateway(Nic::Veth);
+        let text = gateway(Nic::Veth, true);
         for link in 0..=4 {
             assert!(text.contains(&format!("- {{name: eth{link}, attach: auto}}")), "{text}");
         }
+        let off = gateway(Nic::Emulated, false);
+        assert!(off.contains("- {name: eth0, attach: auto, offload: off}\n  natPools"), "{off}");
         assert!(text.contains("deny: [\"10.10.0.66/32\", \"fd00:10::66/128\"]"), "{text}");
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::{Sluice, configuration, http};
-use crate::plan::Nic;
+use crate::plan::{CARD_LINK, CLIENT_SUBNET, Nic};
 use crate::process::Process;
 use crate::topology::{Namespace, PrivateMounts};
 
@@ -28,6 +28,7 @@ pub(crate) struct Daemon<'lab> {
     network: &'lab Namespace,
     mounts: PrivateMounts,
     folder: PathBuf,
+    nic: Nic,
     process: Option<Process>,
     sluice: Sluice,
 }
@@ -43,12 +44,13 @@ impl<'lab> Daemon<'lab> {
         for part in ["config", "state"] {
             fs::create_dir_all(folder.join(part))?;
         }
-        fs::write(folder.join("config/gateway.yaml"), configuration::gateway(nic))?;
+        write_gateway(folder, nic, true)?;
         Ok(Daemon {
             programs,
             network,
             mounts: PrivateMounts::create(network)?,
             folder: folder.to_owned(),
+            nic,
             process: None,
             sluice: Sluice::new(&programs.sluice, folder),
         })
@@ -150,6 +152,25 @@ impl<'lab> Daemon<'lab> {
         self.mounts.pins(self.network)
     }
 
+    /// Lets the gateway use its cards, or not.
+    pub(crate) fn use_cards(&self, wanted: bool) -> Result<()> {
+        write_gateway(&self.folder, self.nic, wanted)
+    }
+
+    /// Lets the emulated card fail at an operation of the kernel, until `None`.
+    pub(crate) fn let_card_refuse(&self, operation: Option<&str>) -> Result<()> {
+        let file = self.refusal_file();
+        match operation {
+            Some(operation) => fs::write(file, operation)?,
+            None => fs::remove_file(file)?,
+        }
+        Ok(())
+    }
+
+    fn refusal_file(&self) -> PathBuf {
+        self.folder.join("card-refuses")
+    }
+
     pub(crate) fn log_file(&self) -> PathBuf {
         self.folder.join("sluiced.log")
     }
@@ -167,6 +188,11 @@ impl<'lab> Daemon<'lab> {
             .arg(self.folder.join("state"))
             .arg("--socket")
             .arg(self.socket());
+        if self.nic == Nic::Emulated {
+            let card = format!("{}={CARD_LINK}", CLIENT_SUBNET.gateway_link());
+            command.args(["--emulate-card", &card]);
+            command.arg("--emulated-card-refuses").arg(self.refusal_file());
+        }
         command
     }
 
@@ -181,6 +207,14 @@ impl<'lab> Daemon<'lab> {
             format!("; its log ends:\n  {}", last.join("\n  "))
         }
     }
+}
+
+/// A file that appears whole, as editors write it.
+fn write_gateway(folder: &Path, nic: Nic, with_cards: bool) -> Result<()> {
+    let new = folder.join("gateway.new");
+    fs::write(&new, configuration::gateway(nic, with_cards))?;
+    fs::rename(new, folder.join("config/gateway.yaml"))?;
+    Ok(())
 }
 
 impl Drop for Daemon<'_> {

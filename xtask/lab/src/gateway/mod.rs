@@ -6,6 +6,6 @@ mod configuration;
 mod daemon;
 mod http;
 
-pub(crate) use answers::{BackendState, LinkState};
+pub(crate) use answers::{BackendState, LinkState, StageState};
 pub(crate) use command::Sluice;
 pub(crate) use daemon::{Daemon, Programs};

@@ -1,13 +1,15 @@
 //! The laboratory's network: namespaces, links, addresses, routes and offloads.
 
-mod decap;
+mod card;
 mod namespace;
 mod private_mounts;
+mod programs;
 mod wire;
 
-pub(crate) use decap::Decapsulation;
+pub(crate) use card::EmulatedCard;
 pub(crate) use namespace::{Door, Namespace};
 pub(crate) use private_mounts::PrivateMounts;
+use programs::{Attached, DECAPSULATE};
 use wire::Wire;
 
 use std::fmt::Write as _;
@@ -38,8 +40,9 @@ const FAR_END_OFFLOADS: [&str; 8] = ["tx", "off", "tso", "off", "gso", "off", "g
 /// The network, removed when dropped.
 pub(crate) struct Topology {
     // The programs go before the links they are attached to.
-    _decapsulation: Vec<Decapsulation>,
+    _decapsulation: Vec<Attached>,
     _wire: Option<Wire>,
+    pub(crate) card: Option<EmulatedCard>,
     pub(crate) client: Namespace,
     pub(crate) gateway: Namespace,
     backends: Vec<Namespace>,
@@ -56,15 +59,18 @@ impl Topology {
             backends.push(Namespace::create(&backend.namespace())?);
         }
         parameters(&client, &gateway, &backends)?;
-        let wire = match nic {
-            Nic::Veth => {
-                connect(&gateway, &client, CLIENT_SUBNET)?;
-                None
+        let object = std::fs::read(ebpf)
+            .with_context(|| format!("cannot read {}: `cargo xtask build-ebpf`", ebpf.display()))?;
+        let (mut wire, mut card) = (None, None);
+        match nic {
+            Nic::Veth => connect(&gateway, &client, CLIENT_SUBNET)?,
+            Nic::Netdevsim => wire = Some(connect_by_wire(&gateway, &client, CLIENT_SUBNET)?),
+            Nic::Emulated => card = Some(connect_by_switch(&gateway, &client, &backends, &object)?),
+        }
+        if nic != Nic::Emulated {
+            for (backend, namespace) in BACKENDS.into_iter().zip(&backends) {
+                connect(&gateway, namespace, backend.subnet())?;
             }
-            Nic::Netdevsim => Some(connect_by_wire(&gateway, &client, CLIENT_SUBNET)?),
-        };
-        for (backend, namespace) in BACKENDS.into_iter().zip(&backends) {
-            connect(&gateway, namespace, backend.subnet())?;
         }
         client.ip(&further_client_addresses())?;
         gateway.ip(&loopback_addresses(NAT_POOL))?;
@@ -73,14 +79,17 @@ impl Topology {
         for namespace in &backends {
             namespace.ip(&loopback_addresses(virtual_addresses.iter().copied()))?;
         }
-        let object = std::fs::read(ebpf)
-            .with_context(|| format!("cannot read {}: `cargo xtask build-ebpf`", ebpf.display()))?;
         let decapsulation = backends
             .iter()
             .chain([&client])
-            .map(|namespace| Decapsulation::attach(&object, namespace))
+            .map(|namespace| Attached::attach(&object, DECAPSULATE, namespace, FAR_LINK))
             .collect::<Result<_>>()?;
-        Ok(Topology { _decapsulation: decapsulation, _wire: wire, client, gateway, backends })
+        Ok(Topology { _decapsulation: decapsulation, _wire: wire, card, client, gateway, backends })
+    }
+
+    /// The far ends, where TCP is.
+    pub(crate) fn far_ends(&self) -> impl Iterator<Item = &Namespace> {
+        self.backends.iter().chain([&self.client])
     }
 
     pub(crate) fn backend(&self, backend: Backend) -> Result<&Namespace> {
@@ -139,7 +148,7 @@ fn parameters(client: &Namespace, gateway: &Namespace, backends: &[Namespace]) -
 fn connect(gateway: &Namespace, far: &Namespace, subnet: Subnet) -> Result<()> {
     let near_link = subnet.gateway_link();
     gateway.connect(&near_link, far, FAR_LINK, MTU_BYTES)?;
-    address(gateway, far, subnet)?;
+    address(gateway, &near_link, far, subnet)?;
     // The gateway's own packets (probes, ICMP errors) pass the backends' XDP program too.
     gateway.offloads(&near_link, &["tx", "off"])
 }
@@ -147,13 +156,33 @@ fn connect(gateway: &Namespace, far: &Namespace, subnet: Subnet) -> Result<()> {
 /// A simulated NIC at the gateway, and a wire from it to a far end.
 fn connect_by_wire(gateway: &Namespace, far: &Namespace, subnet: Subnet) -> Result<Wire> {
     let wire = Wire::lay(gateway, &subnet.gateway_link(), far, FAR_LINK)?;
-    address(gateway, far, subnet)?;
+    address(gateway, &subnet.gateway_link(), far, subnet)?;
     Ok(wire)
 }
 
+/// Everybody on one switch, and the gateway with one link behind an emulated card.
+fn connect_by_switch(
+    gateway: &Namespace,
+    client: &Namespace,
+    backends: &[Namespace],
+    object: &[u8],
+) -> Result<EmulatedCard> {
+    let ports = BACKENDS.map(|backend| backend.to_string());
+    let backends = BACKENDS.iter().zip(backends).zip(&ports);
+    let backends = backends.map(|((backend, far), port)| (far, backend.subnet(), port.as_str()));
+    let far_ends: Vec<_> =
+        [(client, CLIENT_SUBNET, "client")].into_iter().chain(backends).collect();
+    let gateway_link = CLIENT_SUBNET.gateway_link();
+    let wired: Vec<_> = far_ends.iter().map(|(far, _, port)| (*far, FAR_LINK, *port)).collect();
+    let card = EmulatedCard::build(gateway, &gateway_link, &wired, object)?;
+    for (far, subnet, _) in far_ends {
+        address(gateway, &gateway_link, far, subnet)?;
+    }
+    Ok(card)
+}
+
 /// Addresses of both ends, which come up, and the far end's default routes and offloads.
-fn address(gateway: &Namespace, far: &Namespace, subnet: Subnet) -> Result<()> {
-    let near_link = subnet.gateway_link();
+fn address(gateway: &Namespace, near_link: &str, far: &Namespace, subnet: Subnet) -> Result<()> {
     gateway.ip(&format!(
         "address add {}/24 dev {near_link}\n\
          address add {}/64 dev {near_link} nodad\n\

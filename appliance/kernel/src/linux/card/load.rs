@@ -20,14 +20,13 @@ pub(super) struct Loaded {
     pub(super) about: About,
     pub(super) program: OwnedFd,
     pub(super) id: u32,
-    tables: Vec<(CardTable, OwnedFd)>,
+    pub(super) tables: Vec<(CardTable, OwnedFd)>,
 }
 
 impl Cards {
     pub(super) fn load(&self, link: &LinkName, request: &CardRequest) -> Result<Loaded> {
         let object = CardObject::of(request.hook, request.program)?;
         let tables = self.make_tables(link, request)?;
-        self.fill(link, request, &tables)?;
         let maps: Vec<_> = tables.iter().map(|(table, fd)| (table.name(), fd.as_fd())).collect();
         let load = CardLoad {
             object: object.bytes,
@@ -85,7 +84,8 @@ impl Cards {
         request.program.tables().iter().map(make).collect()
     }
 
-    fn fill(
+    /// Writes what the tables shall hold into them.
+    pub(super) fn fill(
         &self,
         link: &LinkName,
         request: &CardRequest,

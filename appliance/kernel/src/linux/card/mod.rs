@@ -17,10 +17,11 @@ pub(super) use remove::remove_all_below;
 
 use super::{PIN_DIRECTORY, pins::Pins, sys::Kernel};
 use crate::{
-    CardEntry, CardForeign, CardRequest, CardState, Placed, Removed, Result, chaos::Faults,
+    CardEntry, CardForeign, CardLoader, CardRequest, CardState, LoadedCard, Placed, Removed,
+    Result, chaos::Faults,
 };
 use sluice_datapath::abi::CardTable;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// How to open the cards.
 #[derive(Clone, Debug)]
@@ -74,7 +75,7 @@ impl CardOptions {
 /// The cards of this machine. Dropping it leaves everything running.
 pub struct Cards {
     kernel: Kernel,
-    pins: Pins,
+    pins: Arc<Pins>,
     emulation: Option<Emulation>,
 }
 
@@ -97,9 +98,29 @@ impl Cards {
     }
 }
 
+/// The same cards; it only loads.
+struct Loader(Cards);
+
+impl CardLoader for Loader {
+    fn load(&self, request: &CardRequest) -> Result<LoadedCard> {
+        Ok(LoadedCard::new(request, self.0.load_program(request)?))
+    }
+}
+
 impl crate::Cards for Cards {
     fn place(&mut self, request: &CardRequest) -> Result<Placed> {
-        self.place_program(request)
+        let loaded = self.load_program(request)?;
+        self.place_program(request, loaded)
+    }
+
+    fn loader(&self) -> Box<dyn CardLoader> {
+        let Self { kernel, pins, emulation } = self;
+        let same = Self { kernel: kernel.clone(), pins: Arc::clone(pins), emulation: *emulation };
+        Box::new(Loader(same))
+    }
+
+    fn place_loaded(&mut self, request: &CardRequest, loaded: LoadedCard) -> Result<Placed> {
+        self.place_program(request, loaded.open(request)?)
     }
 
     fn remove(&mut self, ifindex: u32) -> Result<Option<Removed>> {

@@ -13,11 +13,12 @@ use crate::{
         xdp::{self, kernel_error},
     },
 };
+use std::sync::Arc;
 
 pub(super) fn open(options: &CardOptions) -> Result<(Cards, CardsOpened)> {
     let cards = Cards {
         kernel: Kernel::new(options.faults.clone()),
-        pins: Pins::open(&pins::root(&options.pin_directory))?,
+        pins: Arc::new(Pins::open(&pins::root(&options.pin_directory))?),
         emulation: options.emulation,
     };
     let mut notes = Vec::new();

@@ -7,10 +7,37 @@ use crate::{
 };
 
 impl Cards {
-    pub(super) fn place_program(&self, request: &CardRequest) -> Result<Placed> {
+    /// Loads a program for a card that nobody else uses.
+    pub(super) fn load_program(&self, request: &CardRequest) -> Result<Loaded> {
         let link = xdp::link_name(request.ifindex);
         check::request(&link, request)?;
         // Says so if there is no such link.
+        xdp::programs_on(&link)?;
+        let ours = self.found(link.ifindex)?.and_then(|found| found.program.map(|(_, id)| id));
+        self.check_others(&link, ours)?;
+        self.load(&link, request)
+    }
+
+    fn check_others(&self, link: &LinkName, ours: Option<u32>) -> Result<()> {
+        let link = link.clone();
+        match self.others(&link, ours)?.into_iter().next() {
+            Some(CardForeign::Program(program)) => {
+                Err(Error::Foreign { link, program: Box::new(program) })
+            }
+            Some(CardForeign::Filter(filter)) => {
+                Err(Error::ForeignFilter { link, filter: Box::new(filter) })
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn place_program(
+        &self,
+        request: &CardRequest,
+        mut loaded: Loaded,
+    ) -> Result<Placed> {
+        let link = xdp::link_name(request.ifindex);
+        check::request(&link, request)?;
         xdp::programs_on(&link)?;
         let mut before = None;
         let mut old = self.found(link.ifindex)?;
@@ -20,17 +47,8 @@ impl Cards {
         }
         let ours = old.as_ref().and_then(|old| old.program.as_ref()).map(|(_, id)| *id);
         self.take_off_strays_on(&link, &Vec::from_iter(ours), &mut Vec::new())?;
-        match self.others(&link, ours)?.into_iter().next() {
-            Some(CardForeign::Program(program)) => {
-                return Err(Error::Foreign { link, program: Box::new(program) });
-            }
-            Some(CardForeign::Filter(filter)) => {
-                return Err(Error::ForeignFilter { link, filter: Box::new(filter) });
-            }
-            None => {}
-        }
-
-        let mut loaded = self.load(&link, request)?;
+        self.check_others(&link, ours)?;
+        self.fill(&link, request, &loaded.tables)?;
         let next = CardPins::next(&self.pins, link.ifindex);
         self.unpin(&next)?;
         self.pin(&next, &loaded)?;

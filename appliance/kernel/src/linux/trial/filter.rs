@@ -256,7 +256,7 @@ fn remove_qdisc(ifindex: u32) -> Result<(), Refusal> {
     Netlink::open()?.bytes(DELETE_QDISC, NLM_F_ACK, &body).map(drop)
 }
 
-fn filters(ifindex: u32) -> Result<Vec<Vec<u8>>, Refusal> {
+fn filters(ifindex: u32) -> Result<Vec<zeroize::Zeroizing<Vec<u8>>>, Refusal> {
     let body = body(ifindex, 0, INGRESS, 0, &Attributes::default());
     Netlink::open()?.bytes(GET_FILTER, NLM_F_DUMP, &body)
 }

@@ -11,7 +11,7 @@ mod filter;
 mod flower;
 mod leftovers;
 mod security;
-mod wire;
+pub(super) mod wire;
 mod xdp;
 
 pub use about::About;

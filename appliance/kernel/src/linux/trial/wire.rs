@@ -2,10 +2,10 @@
 
 /// A list of attributes that is being written.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Attributes(Vec<u8>);
+pub(in crate::linux) struct Attributes(Vec<u8>);
 
 impl Attributes {
-    pub(super) fn with(mut self, kind: u16, value: &[u8]) -> Self {
+    pub(in crate::linux) fn with(mut self, kind: u16, value: &[u8]) -> Self {
         self.0.extend(((4 + value.len()) as u16).to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());
         self.0.extend(value);
@@ -13,33 +13,33 @@ impl Attributes {
         self
     }
 
-    pub(super) fn with_u32(self, kind: u16, value: u32) -> Self {
+    pub(in crate::linux) fn with_u32(self, kind: u16, value: u32) -> Self {
         self.with(kind, &value.to_ne_bytes())
     }
 
-    pub(super) fn with_text(self, kind: u16, text: &str) -> Self {
+    pub(in crate::linux) fn with_text(self, kind: u16, text: &str) -> Self {
         let mut bytes = text.as_bytes().to_vec();
         bytes.push(0);
         self.with(kind, &bytes)
     }
 
-    pub(super) fn with_nested(self, kind: u16, inner: &Attributes) -> Self {
+    pub(in crate::linux) fn with_nested(self, kind: u16, inner: &Attributes) -> Self {
         const F_NESTED: u16 = 1 << 15;
         self.with(kind | F_NESTED, &inner.0)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::linux) fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
 /// The value of the first attribute of this type.
-pub(super) fn find(attributes: &[u8], kind: u16) -> Option<&[u8]> {
+pub(in crate::linux) fn find(attributes: &[u8], kind: u16) -> Option<&[u8]> {
     list(attributes).find(|(of, _)| *of == kind).map(|(_, value)| value)
 }
 
 /// All attributes, without the flags in their types.
-pub(super) fn list(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(in crate::linux) fn list(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?));
         let kind = u16::from_ne_bytes(bytes.get(2..4)?.try_into().ok()?) & 0x3fff;
@@ -49,11 +49,11 @@ pub(super) fn list(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-pub(super) fn u32_of(value: &[u8]) -> Option<u32> {
+pub(in crate::linux) fn u32_of(value: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(value.get(..4)?.try_into().ok()?))
 }
 
-pub(super) fn text_of(value: &[u8]) -> String {
+pub(in crate::linux) fn text_of(value: &[u8]) -> String {
     let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::super::shares;
+use super::shares;
 use crate::client::{Break, Hold, Record, Steady, repeated_syns};
 use crate::laboratory::Laboratory;
 use crate::plan::{Backend, Member, Service, expected_shares};
@@ -35,6 +35,8 @@ pub(super) struct Traffic<'lab> {
 /// What may break.
 pub(super) enum Allowance {
     Nothing,
+    /// Nothing, but packets may get lost on the way.
+    LostPackets,
     /// The backend's long connections, and requests begun until the failover.
     Death {
         backend: Backend,
@@ -80,7 +82,7 @@ impl<'lab> Traffic<'lab> {
         let mut complaints = complaints(&records, &breaks, &allowance);
         let repeated = repeated_syns(self.client)?;
         let lost = repeated.saturating_sub(std::mem::replace(&mut self.repeated_syns, repeated));
-        // A dying backend leaves SYNs without an answer; nothing else may.
+        // A dying backend leaves SYNs without an answer, a removed device loses some; nothing else may.
         if lost > 0 && matches!(allowance, Allowance::Nothing) {
             complaints.push(format!("{lost} SYNs had to be sent again: packets were lost"));
         }
@@ -120,9 +122,12 @@ impl<'lab> Traffic<'lab> {
                 "only {per_second:.0} requests a second were made instead of {wanted_per_second}"
             );
         }
+        let but = match explained {
+            0 => String::new(),
+            explained => format!(", but for {explained} of the killed backend"),
+        };
         Ok(format!(
-            "{requests} requests, {per_second:.0} a second, and {} long connections with {} MB in {} s: 0 broken, but \
-             for {explained} of the killed backend",
+            "{requests} requests, {per_second:.0} a second, and {} long connections with {} MB in {} s: 0 broken{but}",
             hold.count(),
             hold.received_bytes() / 1_000_000,
             elapsed.as_secs(),
@@ -135,7 +140,7 @@ fn complaints(records: &[Record], breaks: &[Break], allowance: &Allowance) -> Ve
     let mut found = Vec::new();
     for broken in breaks {
         let allowed = match allowance {
-            Allowance::Nothing => false,
+            Allowance::Nothing | Allowance::LostPackets => false,
             Allowance::Death { backend, at, .. } => {
                 broken.backend == backend.to_string() && broken.at >= *at
             }
@@ -150,7 +155,7 @@ fn complaints(records: &[Record], breaks: &[Break], allowance: &Allowance) -> Ve
     for record in records {
         let Err(why) = &record.outcome else { continue };
         let allowed = match allowance {
-            Allowance::Nothing => false,
+            Allowance::Nothing | Allowance::LostPackets => false,
             // One that was under way may have been at the backend.
             Allowance::Death { at, failover, .. } => {
                 record.ended >= *at && record.started <= *at + *failover
