@@ -73,6 +73,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Explain { stage, link, options } => {
             explain::explain(&client, stage, link.as_ref(), &options, output).await
         }
+        Command::Probe { link } => plan::probe(&client, &link, output).await,
         Command::Version => status::version(&client, output).await,
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }

@@ -14,7 +14,7 @@ pub use counters::{
     Traffic,
 };
 pub use objects::{Gateway, GatewayList, Origin, Prefilter, PrefilterList, Service, ServiceList};
-pub use plan::{CardView, LinkPlan, Plan, Supposition, TableSize};
+pub use plan::{CardView, LinkPlan, Plan, ProbeAnswer, Supposition, TableSize};
 pub use problem::{ProblemDetails, ProblemItem};
 pub use status::{DirectoryStatus, Readiness, Status, Totals, Version};
 pub use trace::{

@@ -11,8 +11,9 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
 
 use crate::event::Event;
 use crate::wire::{
-    Applied, Counters, Gateway, GatewayList, Plan, Prefilter, PrefilterList, ProblemDetails,
-    Readiness, Service, ServiceList, Status, Supposition, TraceAnswer, TraceRequest, Version,
+    Applied, Counters, Gateway, GatewayList, Plan, Prefilter, PrefilterList, ProbeAnswer,
+    ProblemDetails, Readiness, Service, ServiceList, Status, Supposition, TraceAnswer,
+    TraceRequest, Version,
 };
 
 #[derive(OpenApi)]
@@ -64,6 +65,7 @@ described!(
     Plan,
     Prefilter,
     PrefilterList,
+    ProbeAnswer,
     ProblemDetails,
     Readiness,
     Service,

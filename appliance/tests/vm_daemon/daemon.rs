@@ -11,8 +11,9 @@ use serde_json::Value;
 use sluice_vm_tests::{Pins, Said, command};
 use tempfile::TempDir;
 
-/// Everything waits so long. An emulated processor, and a card that is asked again after a few seconds, take a part of it.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Everything waits so long: a card that refused is asked again after a minute at most, and an emulated processor takes the
+/// rest.
+const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The files of a daemon; what it pinned goes with them.

@@ -6,7 +6,7 @@ use sluice_netdevsim::{DeviceKnob, PortKnob};
 use sluice_vm_tests::{Nic, command};
 
 use crate::daemon::Daemon;
-use crate::scene::{DENY, Scene, configuration, gateway};
+use crate::scene::{DENY, Scene, configuration, gateway, is_long};
 
 /// Everything that bears on a program of the daemon's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +31,16 @@ const KNOBS: [Knob; 7] = [
     Knob::Feature,
 ];
 
-/// A refusal as the status tells it: the sentence, and words of the kernel.
+/// A refusal: how far a program comes, and the kernel's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refusal {
     /// The point of a program's way, counted from its begin.
     point: u8,
-    reason: &'static str,
     words: &'static str,
 }
 
-const fn refusal(point: u8, reason: &'static str, words: &'static str) -> Option<Refusal> {
-    Some(Refusal { point, reason, words })
+const fn refusal(point: u8, words: &'static str) -> Option<Refusal> {
+    Some(Refusal { point, words })
 }
 
 impl Knob {
@@ -62,21 +61,14 @@ impl Knob {
 
     /// What it stops on the way to a place.
     fn refuses(self, place: &str) -> Option<Refusal> {
-        let run = "the card refused to run the program";
         match (self, place) {
-            (Knob::Map, _) => refusal(0, "the card refused a table", "EOPNOTSUPP"),
-            (Knob::Bind, _) => {
-                refusal(1, "the card refused to be bound to the program", "EOPNOTSUPP")
-            }
-            (Knob::Verify, _) => {
-                refusal(2, "the card refused the program's instructions", "netdevsim")
-            }
-            (Knob::XdpOffload, "nic-xdp") => refusal(4, run, "XDP offload disabled in DebugFS"),
-            (Knob::Tc, "nic-tc") => {
-                refusal(4, run, "netdevsim configured to reject BPF TC offload")
-            }
+            (Knob::Map, _) => refusal(0, "EOPNOTSUPP"),
+            (Knob::Bind, _) => refusal(1, "EOPNOTSUPP"),
+            (Knob::Verify, _) => refusal(2, "netdevsim"),
+            (Knob::XdpOffload, "nic-xdp") => refusal(4, "XDP offload disabled in DebugFS"),
+            (Knob::Tc, "nic-tc") => refusal(4, "netdevsim configured to reject BPF TC offload"),
             // The core looks at the feature before it asks the driver.
-            (Knob::Feature, "nic-tc") => refusal(3, run, "TC offload is disabled on net device"),
+            (Knob::Feature, "nic-tc") => refusal(3, "TC offload is disabled on net device"),
             _ => None,
         }
     }
@@ -97,8 +89,11 @@ fn expected(refused: &[Knob]) -> (&'static str, Vec<(&'static str, Refusal)>) {
     ("host-xdp", refusals)
 }
 
-/// Each knob alone and each pair.
-fn combinations() -> Vec<Vec<Knob>> {
+/// Each knob alone and each pair; or one for each place that is left.
+fn combinations(all: bool) -> Vec<Vec<Knob>> {
+    if !all {
+        return vec![vec![Knob::XdpOffload], vec![Knob::Map], vec![Knob::XdpOffload, Knob::Tc]];
+    }
     let mut combinations: Vec<Vec<Knob>> = KNOBS.iter().map(|knob| vec![*knob]).collect();
     for (index, first) in KNOBS.into_iter().enumerate() {
         combinations.extend(KNOBS[index + 1..].iter().map(|second| vec![first, *second]));
@@ -106,11 +101,11 @@ fn combinations() -> Vec<Vec<Knob>> {
     combinations
 }
 
+/// Whether the card is said to have refused with these words, by itself or when it was probed.
 fn says(status: &Value, place: &str, refusal: Refusal) -> bool {
     let others = status["notChosen"].as_array().cloned().unwrap_or_default();
     others.iter().any(|other| {
         other["placement"] == place
-            && other["reason"] == refusal.reason
             && other["evidence"].as_str().is_some_and(|words| words.contains(refusal.words))
     })
 }
@@ -124,12 +119,14 @@ fn assert_falls_back(daemon: &Daemon, nic: &Nic, refused: &[Knob]) {
     });
     assert_eq!(status["requested"], "nic-xdp", "{refused:?}: {status}");
     assert_eq!(nic.offloaded() != 0, place != "host-xdp", "{refused:?}");
-    let condition = daemon.offloaded();
     let word = if place == "nic-xdp" { "AsPlanned" } else { "CardRefused" };
-    assert_eq!(condition["reason"], word, "{refused:?}: {condition}");
-    for (_, refusal) in refusals {
+    let condition = daemon.until(&format!("{word} with {refused:?}"), |daemon| {
+        let condition = daemon.offloaded();
+        (condition["reason"] == word).then_some(condition)
+    });
+    if let Some((_, first)) = refusals.first() {
         let message = condition["message"].as_str().unwrap_or_default();
-        assert!(message.contains(refusal.words), "{refused:?}: {condition}");
+        assert!(message.contains(first.words), "{refused:?}: {condition}");
     }
 }
 
@@ -150,7 +147,7 @@ fn the_daemon_lives_with_each_pair_of_refusals_and_reaches_its_plan_when_they_ar
     let daemon = scene.home.start();
     daemon.apply(&configuration(&[DENY]));
     assert_reached(&daemon, nic, &[]);
-    for refused in combinations() {
+    for refused in combinations(is_long()) {
         let before = daemon.events("card-refused").len();
         daemon.apply(&gateway(", offload: off"));
         assert_eq!(nic.offloaded(), 0, "{refused:?}");
@@ -160,7 +157,8 @@ fn the_daemon_lives_with_each_pair_of_refusals_and_reaches_its_plan_when_they_ar
         daemon.apply(&gateway(""));
         assert_falls_back(&daemon, nic, &refused);
         let told = daemon.events("card-refused").len() - before;
-        assert!(told >= expected(&refused).1.len(), "{refused:?}: {told} events");
+        let is_refused = !expected(&refused).1.is_empty();
+        assert!(told > 0 || !is_refused, "{refused:?}: no event");
         for knob in &refused {
             knob.turn(nic, true);
         }

@@ -24,6 +24,11 @@ pub(crate) fn configuration(objects: &[&str]) -> String {
     gateway("") + &objects.concat()
 }
 
+/// Whether the long form is asked for.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("SLUICE_LONG").is_some()
+}
+
 pub(crate) struct Scene {
     pub(crate) home: Home,
     pub(crate) nic: Nic,

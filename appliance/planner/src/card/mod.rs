@@ -47,6 +47,8 @@ pub use services::CardServiceImage;
 pub struct CardFacts {
     /// What it can do.
     pub profile: Option<Arc<Profile>>,
+    /// What it could do before it could less: a stage is still wanted where it could be then.
+    pub once: Option<Arc<Profile>>,
     /// Why there is no profile.
     pub unprobed: Option<String>,
     /// What it runs and holds now.
