@@ -60,13 +60,13 @@ pub struct CardFacts {
 }
 
 impl CardFacts {
-    /// Whether the card is known to run programs, or runs one of ours: only then it matters what there is to put on it.
+    /// Whether the card is known to run programs, or once did, or runs one of ours: only then it matters what there is to put on it.
     #[must_use]
     pub fn takes_programs(&self) -> bool {
-        let profile = self.profile.as_deref();
         let runs = |profile: &Profile, hook: &Hook| profile.program_offload(*hook).holds();
+        let mut profiles = self.profile.iter().chain(&self.once);
         self.held.program.is_some()
-            || profile.is_some_and(|profile| Hook::ALL.iter().any(|hook| runs(profile, hook)))
+            || profiles.any(|profile| Hook::ALL.iter().any(|hook| runs(profile, hook)))
     }
 }
 
