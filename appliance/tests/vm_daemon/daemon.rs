@@ -136,18 +136,6 @@ impl Daemon<'_> {
         self.post("/v1/apply", yaml);
     }
 
-    /// What is said of objects that are refused.
-    pub(crate) fn refused(&self, yaml: &str) -> String {
-        let (status, answer) = self.ask("POST", "/v1/apply", yaml);
-        assert_eq!(status, 422, "{answer}");
-        answer
-    }
-
-    pub(crate) fn delete(&self, path: &str) {
-        let (status, answer) = self.ask("DELETE", path, "");
-        assert!((200..300).contains(&status), "{path}: {status} {answer}");
-    }
-
     /// Where a stage is on the link `card0`, and why.
     pub(crate) fn stage(&self, stage: &str) -> Value {
         let status = self.get("/v1/status");

@@ -15,7 +15,7 @@ pub(crate) fn json(line: &str) -> Value {
 /// A table: what it is, and its entries.
 pub(crate) struct Table {
     pub(crate) about: Value,
-    entries: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) entries: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// The program on a card, by its id, and its tables by name.
@@ -66,11 +66,6 @@ impl Seen {
             |(name, table): (&String, &Table)| format!("{name} {}", table.about["max_entries"]);
         self.tables.iter().map(size).collect()
     }
-
-    /// The entries of a table.
-    pub(crate) fn entries(&self, table: &str) -> &[(Vec<u8>, Vec<u8>)] {
-        &self.tables[table].entries
-    }
 }
 
 /// Bytes as `bpftool` writes them: `"0x0a"`.
@@ -83,7 +78,7 @@ fn bytes(value: &Value) -> Vec<u8> {
     bytes.iter().map(|value| byte(value).unwrap()).collect()
 }
 
-pub(crate) fn word(bytes: &[u8], number: usize) -> u32 {
+fn word(bytes: &[u8], number: usize) -> u32 {
     u32::from_ne_bytes(bytes[4 * number..4 * number + 4].try_into().unwrap())
 }
 
@@ -104,23 +99,7 @@ fn entry(table: &str, key: &[u8], value: &[u8]) -> Option<String> {
         "CARD_SETTINGS" => settings(word(key, 0), value),
         "CARD_PREFIXES4" => format!("{} {}/{}", decision(value), v4(&key[4..]), word(key, 0)),
         "CARD_PREFIXES6" => format!("{} {}/{}", decision(value), v6(&key[4..]), word(key, 0)),
-        "CARD_SERVICES4" => {
-            let (protocol, port) = (word(key, 1) >> 16, word(key, 1) & 0xffff);
-            let (base, last) = (word(value, 0), word(value, 0) + word(value, 1));
-            let address = v4(key);
-            format!("service {address} protocol {protocol} port {port}: slots {base} to {last}")
-        }
-        // Zero is no backend, others are counted from one.
-        "CARD_SLOTS" => match word(value, 0).checked_sub(1) {
-            Some(backend) => format!("slot {}: backend {backend}", word(key, 0)),
-            None => return None,
-        },
-        "CARD_BACKENDS" => {
-            let is_unused = value.iter().all(|byte| *byte == 0);
-            let backend = || format!("backend {}: {}", word(key, 0), v4(value));
-            return (!is_unused).then(backend);
-        }
-        "CARD_SENT" | "CARD_COUNTS" | "CARD_SERVICES6" => return None,
+        "CARD_COUNTS" => return None,
         other => panic!("there is no table {other}"),
     })
 }

@@ -5,7 +5,6 @@
 
 mod daemon;
 mod eyes;
-mod knobs;
 mod placement;
 mod scene;
 mod trouble;

@@ -5,28 +5,16 @@ use sluice_vm_tests::{Nic, command, in_guest};
 use crate::daemon::Home;
 
 /// The MAC address of the backend.
-pub(crate) const BACKEND_MAC: &str = "06:00:00:00:00:01";
+const BACKEND_MAC: &str = "06:00:00:00:00:01";
 
 pub(crate) const DENY: &str = "kind: Prefilter\nmetadata: {name: filter}\nspec: {deny: [198.51.100.0/24, 203.0.0.0/16]}\n---\n";
 
-pub(crate) const WEB: &str = "kind: Service\nmetadata: {name: web}\nspec: {address: 192.0.2.10, protocol: TCP, port: 80, \
-                              mode: dsr, backends: [{address: 10.0.1.1}]}\n---\n";
-
-/// The gateway; `more` is said of its link.
-pub(crate) fn gateway(more: &str) -> String {
-    format!(
-        "kind: Gateway\nmetadata: {{name: gateway}}\nspec: {{links: [{{name: card0{more}}}]}}\n---\n"
-    )
-}
+const GATEWAY: &str =
+    "kind: Gateway\nmetadata: {name: gateway}\nspec: {links: [{name: card0}]}\n---\n";
 
 /// The gateway and what it does.
 pub(crate) fn configuration(objects: &[&str]) -> String {
-    gateway("") + &objects.concat()
-}
-
-/// Whether the long form is asked for.
-pub(crate) fn is_long() -> bool {
-    std::env::var_os("SLUICE_LONG").is_some()
+    GATEWAY.to_owned() + &objects.concat()
 }
 
 pub(crate) struct Scene {

@@ -2,18 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_kernel::linux::object_ids;
-use sluice_vm_tests::{Pins, Program, command};
 
 use crate::daemon::Daemon;
-use crate::scene::{DENY, Scene, configuration, gateway, new_nic};
-
-/// Why a stage is not at a placement.
-fn why_not(status: &Value, placement: &str) -> Value {
-    let others = status["notChosen"].as_array().cloned().unwrap_or_default();
-    others.into_iter().find(|other| other["placement"] == placement).unwrap_or_default()
-}
+use crate::scene::{DENY, Scene, configuration, new_nic};
 
 fn has_event(daemon: &Daemon, kind: &str, words: &str) -> bool {
     daemon.events(kind).iter().any(|message| message.contains(words))
@@ -44,58 +37,6 @@ fn a_program_that_is_taken_off_by_hand_is_missed_and_comes_back() {
     });
     assert_reached(&daemon, "nic-xdp");
     scene.nic.assert_bound(&[scene.nic.offloaded()]);
-}
-
-#[test]
-fn offload_that_is_switched_off_by_hand_is_named_with_the_switch_and_used_again() {
-    let Some(scene) = Scene::new() else { return };
-    let daemon = scene.home.start();
-    let pin = ", placements: [{stage: prefilter, placement: nic-tc, policy: prefer}, \
-               {stage: prefilter, placement: nic-xdp, policy: forbid}]";
-    daemon.apply(&[&gateway(pin), DENY].concat());
-    assert_reached(&daemon, "nic-tc");
-    // The kernel keeps the switch while a filter is on the card.
-    command("ethtool -K card0 hw-tc-offload off").refused("");
-    scene.nic.remove_filters();
-    let _ = command("ethtool -K card0 hw-tc-offload off");
-    let status = daemon.until("the switch is named", |daemon| {
-        let status = daemon.stage("prefilter");
-        let why = why_not(&status, "nic-tc");
-        (why["change"] == "ethtool -K card0 hw-tc-offload on").then_some(status)
-    });
-    assert_eq!(status["placement"], "host-xdp", "{status}");
-    let why = why_not(&status, "nic-tc");
-    assert!(why["evidence"].to_string().contains("TC offload is disabled on net device"), "{why}");
-    assert!(has_event(&daemon, "card-lost", "the host does what the card did"));
-    let words = daemon.sluice("explain prefilter card0").ok();
-    assert!(words.contains("would change it: ethtool -K card0 hw-tc-offload on"), "{words}");
-    let _ = command("ethtool -K card0 hw-tc-offload on").ok();
-    assert_reached(&daemon, "nic-tc");
-}
-
-#[test]
-fn a_program_of_somebody_else_stays_on_the_card_and_is_named_until_it_goes() {
-    let Some(scene) = Scene::new() else { return };
-    let daemon = scene.home.start();
-    daemon.apply(&configuration(&[DENY]));
-    assert_reached(&daemon, "nic-xdp");
-    let theirs = Pins::create();
-    let program = Program::xdp(&theirs, "somebody", scene.nic.ifindex);
-    let pin = program.pin();
-    let _ = command(&format!("ip -force link set dev card0 xdpoffload pinned {pin}")).ok();
-    let status = daemon.until("it is named", |daemon| {
-        let status = daemon.stage("prefilter");
-        let why = why_not(&status, "nic-xdp");
-        (why.to_string().contains("somebody") && status["placement"] == "host-xdp")
-            .then_some(status)
-    });
-    assert_eq!(status["requested"], "nic-xdp", "{status}");
-    daemon.until("the condition says so", |daemon| {
-        (daemon.offloaded()["reason"] == "CardRefused").then_some(())
-    });
-    assert_eq!(scene.nic.offloaded(), program.id);
-    let _ = scene.nic.detach_xdp("xdpoffload").ok();
-    assert_reached(&daemon, "nic-xdp");
 }
 
 #[test]
