@@ -105,6 +105,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(views::status))
         .routes(routes!(views::counters))
         .routes(routes!(views::plan, views::suppose))
+        .routes(routes!(views::probe))
         .routes(routes!(views::trace))
         .routes(routes!(views::version))
         .routes(routes!(session::setup_state, session::set_up))

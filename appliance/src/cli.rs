@@ -110,6 +110,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         }
         Command::Audit { command: None, limit } => access::audit(&client, limit, output).await,
         Command::Certificate { command } => access::certificate(&client, command, output).await,
+        Command::Probe { link } => plan::probe(&client, &link, output).await,
         Command::Version => status::version(&client, output).await,
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }

@@ -129,7 +129,7 @@ impl Engine {
                     }
                 }
                 Some(event) = inputs.network.next() => self.learn(event),
-                Some(probed) = self.heard.probed.recv() => self.dirty.plan |= self.cards.probed(probed),
+                Some(probed) = self.heard.probed.recv() => self.dirty.plan |= self.cards.probed(probed, &self.log),
                 Some(()) = self.heard.loaded.recv() => self.dirty.plan |= self.cards.is_loaded(),
                 Some(()) = inputs.directory.recv() => self.read_directory().await,
                 packet = inputs.packets.next() => match packet {

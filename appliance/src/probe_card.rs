@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use futures_util::future::BoxFuture;
-use sluice_hwprobe::Options;
+use sluice_hwprobe::{Extent, Options};
 use sluice_model::LinkName;
 use sluice_profile::Profile;
 
@@ -22,7 +22,8 @@ impl CardProber for MachineProber {
                 return Err(format!("the link has no card: there is no {device}"));
             }
             // It waits for the kernel, for seconds if a driver is slow.
-            let probing = move || sluice_hwprobe::probe(&link, Options::default());
+            let options = Options { extent: Extent::Programs, ..Options::default() };
+            let probing = move || sluice_hwprobe::probe(&link, options);
             match tokio::task::spawn_blocking(probing).await {
                 Ok(Ok(found)) => Ok(found.profile),
                 Ok(Err(error)) => Err(error.to_string()),

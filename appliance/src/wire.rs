@@ -30,7 +30,7 @@ pub use counters::{
     Traffic,
 };
 pub use objects::{Gateway, GatewayList, Origin, Prefilter, PrefilterList, Service, ServiceList};
-pub use plan::{CardView, LinkPlan, Plan, Supposition, TableSize};
+pub use plan::{CardView, LinkPlan, Plan, ProbeAnswer, Supposition, TableSize};
 pub use problem::{ProblemDetails, ProblemItem};
 pub use profiles::{Capabilities, LinkCapabilities, ProfileNames, ShippedProfile};
 pub use revision::{

@@ -19,15 +19,32 @@ use sluice_kernel::{
 };
 use sluice_model::LinkName;
 use sluice_model::status::{Condition, ConditionStatus, Placement, StageStatus};
-use sluice_profile::{Profile, shipped};
+use sluice_profile::{
+    Capability, Evidence, Finding, Hook, Profile, ProgramFeature, Verdict, shipped,
+};
 
-/// Says what a shipped profile says.
+/// Says what a shipped profile says; with `refusing` before its name, as if the card ran nothing just now.
 struct Known(Mutex<&'static str>);
+
+const REFUSED: &str = "XDP offload disabled in DebugFS";
+
+/// The profile of a card that refuses both hooks.
+fn refusing(mut profile: Profile) -> Profile {
+    for hook in Hook::ALL.iter().copied() {
+        let attach = Capability::Offload(hook, ProgramFeature::Attach);
+        let evidence = Evidence::Notes { seen: REFUSED.to_owned() };
+        profile.lines.insert(attach, Finding::new(Verdict::No, evidence));
+    }
+    profile
+}
 
 impl CardProber for Known {
     fn probe<'a>(&'a self, _: &'a LinkName) -> BoxFuture<'a, Result<Profile, String>> {
         let name = *self.0.lock().unwrap();
-        let profile = shipped::profile(name).map(Result::unwrap);
+        let profile = match name.strip_prefix("refusing ") {
+            Some(name) => shipped::profile(name).map(|profile| refusing(profile.unwrap())),
+            None => shipped::profile(name).map(Result::unwrap),
+        };
         Box::pin(std::future::ready(profile.ok_or_else(|| format!("no profile {name}"))))
     }
 }
@@ -203,6 +220,101 @@ async fn while_xdp_is_refused_tc_takes_what_it_can() {
         (status.placement, status.requested),
         (Some(Placement::NicTc), Some(Placement::NicXdp))
     );
+    let condition = offloaded(&gateway).await.unwrap();
+    assert_eq!((condition.status, &*condition.reason), (ConditionStatus::False, "CardRefused"));
+
+    // What stands in has no lead: the plan is reached when the refusal is over.
+    gateway.world.change_card(ETH0, |card| card.xdp = None);
+    gateway
+        .until("XDP takes over", async || {
+            let status = stage(&gateway, "prefilter").await;
+            assert_eq!(status.requested, Some(Placement::NicXdp));
+            status.placement == Some(Placement::NicXdp)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_stands_in_stays_while_the_better_place_is_tried() {
+    let behaviour =
+        CardBehaviour { xdp: Some(CardNo::new(Errno::EINVAL, "no")), ..CardBehaviour::default() };
+    let gateway = start(world(behaviour), "nfp").await;
+    gateway.apply(&[self::gateway(""), DENY.to_owned()].concat()).await.unwrap();
+    until_on_card(&gateway, CardProgram::Prefilter).await;
+    let before = on_card(&gateway).unwrap().program_id;
+    // The first tries are after one and three seconds.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(on_card(&gateway).unwrap().program_id, before);
+    assert_eq!(stage(&gateway, "prefilter").await.placement, Some(Placement::NicTc));
+    assert_eq!(gateway.events(&[EventKind::CardRefused]).len(), 1);
+}
+
+#[tokio::test]
+async fn a_probe_during_a_refusal_is_not_the_last_word() {
+    let prober = known("nfp");
+    let world = world(CardBehaviour::default());
+    let cards = Box::new(world.cards());
+    let gateway = start_with(world, cards, Arc::clone(&prober)).await;
+    gateway.apply(&[self::gateway(""), DENY.to_owned()].concat()).await.unwrap();
+    until_on_card(&gateway, CardProgram::Prefilter).await;
+    *prober.0.lock().unwrap() = "refusing nfp";
+    let no = || Some(CardNo::new(Errno::EINVAL, REFUSED));
+    gateway.world.change_card(ETH0, |card| (card.xdp, card.tc) = (no(), no()));
+    gateway.world.tear_off_card(ETH0);
+    gateway
+        .until("the probe is told", async || {
+            let told = gateway.events(&[EventKind::CardRefused]);
+            told.iter().any(|event| event.message.contains("takes no programs any more"))
+        })
+        .await;
+    let until_condition = async |reason: &str| {
+        gateway
+            .until("the condition is told", async || {
+                offloaded(&gateway).await.unwrap().reason == reason
+            })
+            .await;
+        offloaded(&gateway).await.unwrap()
+    };
+    let condition = until_condition("CardRefused").await;
+    assert!(condition.message.contains(REFUSED), "{condition:?}");
+    let status = stage(&gateway, "prefilter").await;
+    assert_eq!(
+        (status.placement, status.requested),
+        (Some(Placement::HostXdp), Some(Placement::NicXdp))
+    );
+    // Nobody tells that it is over.
+    *prober.0.lock().unwrap() = "nfp";
+    gateway.world.change_card(ETH0, |card| (card.xdp, card.tc) = (None, None));
+    until_on_card(&gateway, CardProgram::Prefilter).await;
+    until_condition("AsPlanned").await;
+}
+
+#[tokio::test]
+async fn the_command_has_a_link_probed_at_once() {
+    let prober = known("refusing nfp");
+    let world = world(CardBehaviour::default());
+    let cards = Box::new(world.cards());
+    let gateway = start_with(world, cards, Arc::clone(&prober)).await;
+    let server = Server::of(gateway).await;
+    server.gateway.apply(&[self::gateway(""), DENY.to_owned()].concat()).await.unwrap();
+    server
+        .gateway
+        .until("it is probed", async || {
+            let others = stage(&server.gateway, "prefilter").await.not_chosen;
+            others.iter().any(|other| other.reason.contains("runs no XDP"))
+        })
+        .await;
+    // Nobody expects more of this card: it is not probed again by itself.
+    *prober.0.lock().unwrap() = "nfp";
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(on_card(&server.gateway).is_none());
+    let (code, text, _) = server.sluice("probe eth0").await;
+    assert!(code == 0 && text.contains("the link is being probed"), "{text}");
+    until_on_card(&server.gateway, CardProgram::Prefilter).await;
+    let (code, text, _) = server.sluice("probe eth0").await;
+    assert!(code == 0 && text.contains("cannot be probed"), "{text}");
+    let (code, _, text) = server.sluice("probe eth9").await;
+    assert!(code == 1 && text.contains("eth9 is no link of the gateway"), "{text}");
 }
 
 #[tokio::test]

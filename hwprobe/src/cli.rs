@@ -64,7 +64,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
             return Ok(ExitCode::from(u8::from(!differences.is_empty())));
         }
         [link] => {
-            let options = crate::Options { disruptive: arguments.disruptive };
+            let options =
+                crate::Options { disruptive: arguments.disruptive, ..crate::Options::default() };
             let mut probed = crate::probe(link, options)?;
             if let Some(name) = &arguments.name {
                 probed.profile.name.clone_from(name);

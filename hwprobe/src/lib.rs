@@ -11,4 +11,4 @@ pub mod cli;
 mod probe;
 mod record;
 
-pub use probe::{Error, Options, Probed, probe};
+pub use probe::{Error, Extent, Options, Probed, probe};

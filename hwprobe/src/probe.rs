@@ -22,6 +22,19 @@ use crate::record::{Record, answered, now};
 pub struct Options {
     /// Try hooks that are in use, and what stops the queues of a driver for a moment.
     pub disruptive: bool,
+    /// How much is asked.
+    pub extent: Extent,
+}
+
+/// How much is asked of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// All there is to know.
+    #[default]
+    Everything,
+    /// What programs on the card could be, and what excludes them: quick enough to be asked again and again. The kernel
+    /// loads no module for it that the machine does not use.
+    Programs,
 }
 
 /// What a probe found.
@@ -54,7 +67,7 @@ struct Link {
     driver: Option<String>,
     features: Result<std::collections::BTreeMap<String, ethtool::Feature>, Unanswered>,
     xdp: Result<u64, Unanswered>,
-    disruptive: bool,
+    options: Options,
 }
 
 impl Link {
@@ -87,7 +100,10 @@ impl Link {
 /// [`Error`]: no such link, or no right to look.
 pub fn probe(name: &str, options: Options) -> Result<Probed, Error> {
     let trials = Trials::open(name)?;
-    let leftovers = trials.remove_leftovers()?;
+    let leftovers = match options.extent {
+        Extent::Everything => trials.remove_leftovers()?,
+        Extent::Programs => trials.remove_leftovers_on_link()?,
+    };
     let at = now();
     let generic = Generic::open().map_err(|why| Error::Generic(why.to_string()))?;
     let ifindex = trials.link().ifindex;
@@ -96,7 +112,7 @@ pub fn probe(name: &str, options: Options) -> Result<Probed, Error> {
         driver: identity::driver(&about),
         features: ethtool::features(&generic, ifindex),
         xdp: netdev::xdp_features(&generic, ifindex),
-        disruptive: options.disruptive,
+        options,
         about,
         generic,
         trials,
@@ -109,7 +125,9 @@ pub fn probe(name: &str, options: Options) -> Result<Probed, Error> {
         maps::probe(&link, &mut record);
         programs::probe(&link, &hook, &mut record);
         filters::probe(&link, &hook, &mut record);
-        security::probe(&link, &mut record);
+        if options.extent == Extent::Everything {
+            security::probe(&link, &mut record);
+        }
         exclusions::probe(&link, &hook, &mut record);
     }
     let origin = Origin::Probed {

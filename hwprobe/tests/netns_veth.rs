@@ -154,7 +154,8 @@ fn a_hook_in_use_is_left_alone_and_the_reason_is_told() {
         }
     }
     // Not even with the permission to disturb: its owner would never get it back.
-    let disruptive = probe(LINK, Options { disruptive: true }).unwrap().profile;
+    let disruptive =
+        probe(LINK, Options { disruptive: true, ..Options::default() }).unwrap().profile;
     let line = disruptive.finding(Capability::Xdp(XdpFeature::Native));
     assert!(line.because().contains("cannot be put back"), "{line:?}");
     assert_eq!(trials.xdp_programs().unwrap(), before);

@@ -18,6 +18,9 @@ pub(super) enum ApiError {
     /// An object that does not exist was asked for.
     #[error("{kind}/{name} does not exist: `sluice get {plural}` lists what does", kind = .0.kind, name = .0.name, plural = .0.kind.plural())]
     NotFound(sluice_model::ObjectId),
+    /// A link that is not the gateway's was asked for.
+    #[error("{0} is no link of the gateway: `sluice get gateways` lists those that are")]
+    NoLink(String),
     /// There is nothing at this address.
     #[error("there is nothing at {0}: /openapi.json lists what there is")]
     NoRoute(String),
@@ -104,7 +107,7 @@ impl ApiError {
             Self::Change(ChangeError::Link { .. }) => StatusCode::CONFLICT,
             Self::Change(ChangeError::Gone(_)) | Self::Gone(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Change(_) | Self::Read(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NotFound(_) | Self::NoRoute(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::NoLink(_) | Self::NoRoute(_) => StatusCode::NOT_FOUND,
             Self::Method(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
@@ -161,6 +164,7 @@ impl ApiError {
             Self::Change(ChangeError::Gone(_)) | Self::Gone(_) => {
                 ("stopping", "The daemon is stopping")
             }
+            Self::NoLink(_) => ("not-found", "The link does not exist"),
             Self::NotFound(_) => ("not-found", "The object does not exist"),
             Self::NoRoute(_) => ("no-route", "There is nothing at this address"),
             Self::Method(..) => ("method", "This address does not know the method"),

@@ -14,11 +14,12 @@ use crate::event::Event;
 use crate::wire::{
     Applied, AuditPage, Backup, BackupRequest, Candidate, CandidateDiff, CandidateList,
     Capabilities, CertificateRequest, CommitRequest, Confirmation, Counters, CreatedToken, Gateway,
-    GatewayList, NewToken, NewUser, PasswordChange, Plan, Prefilter, PrefilterList, ProblemDetails,
-    ProfileNames, Readiness, RestoreRequest, Revision, RevisionDetail, RevisionList, SeriesAnswer,
-    SeriesNames, Service, ServiceList, Session, SessionList, SetupRequest, SetupState,
-    ShippedProfile, SignInRequest, Status, Supposition, TokenList, TotpRequest, TotpState,
-    TraceAnswer, TraceRequest, User, UserList, UserPatch, Validation, Version,
+    GatewayList, NewToken, NewUser, PasswordChange, Plan, Prefilter, PrefilterList, ProbeAnswer,
+    ProblemDetails, ProfileNames, Readiness, RestoreRequest, Revision, RevisionDetail,
+    RevisionList, SeriesAnswer, SeriesNames, Service, ServiceList, Session, SessionList,
+    SetupRequest, SetupState, ShippedProfile, SignInRequest, Status, Supposition, TokenList,
+    TotpRequest, TotpState, TraceAnswer, TraceRequest, User, UserList, UserPatch, Validation,
+    Version,
 };
 
 #[derive(OpenApi)]
@@ -88,6 +89,7 @@ described!(
     Plan,
     Prefilter,
     PrefilterList,
+    ProbeAnswer,
     ProblemDetails,
     ProfileNames,
     Readiness,

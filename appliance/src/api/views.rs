@@ -1,14 +1,15 @@
 //! What is: status, counters, plan, trace, version.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use sluice_datapath::abi::ABI_VERSION;
 use sluice_model::API_VERSION;
 
 use super::state::Text;
 use super::{Api, ApiError};
 use crate::wire::{
-    Counters, Plan, ProblemDetails, Status, Supposition, TraceAnswer, TraceRequest, Version,
+    Counters, Plan, ProbeAnswer, ProblemDetails, Status, Supposition, TraceAnswer, TraceRequest,
+    Version,
 };
 
 /// The state of the whole.
@@ -42,6 +43,21 @@ pub(super) async fn suppose(
     let supposed: Supposition = serde_json::from_str(&text)
         .map_err(|error| ApiError::Request(format!("the profile to plan for: {error}")))?;
     Ok(Json(api.engine.read(move |engine| engine.plan_view(Some(supposed))).await??))
+}
+
+/// Asks at once what the card of a link can do and takes, without waiting for the next time that it would be asked anyway.
+#[utoipa::path(
+    post, path = "/v1/links/{name}/probe", operation_id = "probeLink", tag = "state",
+    params(("name" = String, Path, description = "A link of the gateway")),
+    responses((status = 200, body = ProbeAnswer), (status = 404, body = ProblemDetails))
+)]
+pub(super) async fn probe(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Json<ProbeAnswer>, ApiError> {
+    let link = name.clone();
+    let answer = api.engine.read(move |engine| engine.probe_link(&link)).await?;
+    answer.map(Json).ok_or(ApiError::NoLink(name))
 }
 
 /// What would happen to a packet now. Nothing is sent, and nothing is remembered.

@@ -212,6 +212,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Option<CertificateCommand>,
     },
+    /// Ask the card of a link at once what it can do, and try again what it refused.
+    Probe {
+        /// The link.
+        link: LinkName,
+    },
     /// Tell the versions of command and daemon.
     Version,
     /// Print a completion script for a shell.

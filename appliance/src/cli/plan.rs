@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use sluice_model::LinkName;
 use sluice_profile::{Profile, shipped};
 
 use super::CliError;
 use super::args::{Output, PlanOptions};
 use super::client::{Body, Client};
 use super::output::{print, sections, text};
-use crate::wire::{CardView, Plan, Supposition};
+use crate::wire::{CardView, Plan, ProbeAnswer, Supposition};
 
 pub(super) async fn plan(
     client: &Client,
@@ -16,6 +17,16 @@ pub(super) async fn plan(
     output: Output,
 ) -> Result<(), CliError> {
     print(&ask(client, options).await?, output, table)
+}
+
+pub(super) async fn probe(
+    client: &Client,
+    link: &LinkName,
+    output: Output,
+) -> Result<(), CliError> {
+    let path = format!("/v1/links/{link}/probe");
+    let answer: ProbeAnswer = client.post(&path, Body::json(&())?).await?;
+    print(&answer, output, |answer| format!("{}\n", answer.message))
 }
 
 /// The plan of the daemon, or of the same configuration with other cards.

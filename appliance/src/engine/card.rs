@@ -9,6 +9,7 @@ mod convert;
 mod counters;
 mod heat;
 mod load;
+mod pace;
 mod probe;
 mod refusal;
 mod watch;
@@ -73,12 +74,12 @@ struct OnCard {
     /// Index of the link.
     ifindex: u32,
     profile: Option<Arc<Profile>>,
+    /// What it could do before it refused.
+    once: Option<Arc<Profile>>,
     unprobed: Option<String>,
     /// A probe is under way.
     is_probing: bool,
-    probed_at: Option<Instant>,
-    /// Something about the link changed since.
-    is_doubtful: bool,
+    pace: pace::Pace,
     /// What is on it.
     held: CardContents,
     /// What will be.
@@ -195,6 +196,7 @@ impl OnCards {
             let troubles = card.troubles.iter().filter(|(_, trouble)| trouble.until > now);
             let facts = CardFacts {
                 profile: card.profile.clone(),
+                once: card.once.clone(),
                 unprobed: card.unprobed.clone(),
                 held: card.held.clone(),
                 refused: troubles.map(|(hook, trouble)| (*hook, trouble.refusal(link))).collect(),

@@ -53,6 +53,18 @@ pub struct CardView {
     pub actions: Vec<String>,
 }
 
+/// What becomes of the wish to probe a link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeAnswer {
+    /// The link.
+    pub link: LinkName,
+    /// Whether a probe is under way.
+    pub is_probing: bool,
+    /// The same in words, with what happens in place of it.
+    pub message: String,
+}
+
 /// A question: where would everything run if the cards were others?
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
-    Capability, Finding, FlowerAction, FlowerMatch, Helper, Hook, Limits, MapKind, Occupant,
-    Profile, ProgramFeature, ProgramVerdict, TcFeature, Verdict,
+    Capability, Evidence, Finding, FlowerAction, FlowerMatch, Helper, Hook, Limits, MapKind,
+    Occupant, Profile, ProgramFeature, ProgramVerdict, TcFeature, Verdict, XdpFeature,
 };
 
 /// What a program on the card may be.
@@ -120,6 +120,30 @@ impl Profile {
         let verdict =
             if limits.conditions.is_empty() { Verdict::Yes } else { Verdict::Partly(limits) };
         Finding { verdict, evidence, remedy: None }
+    }
+
+    /// Whether the driver says that its card runs programs, whatever trials found.
+    pub fn promises_programs(&self) -> bool {
+        /// `NETDEV_XDP_ACT_HW_OFFLOAD` of `enum netdev_xdp_act`.
+        const HARDWARE: u64 = 1 << 4;
+        let hardware = self.finding(Capability::Xdp(XdpFeature::Hardware));
+        hardware.evidence.iter().any(|evidence| {
+            let Evidence::Kernel { asked, answer, .. } = evidence else { return false };
+            let bits = answer.result.as_deref().and_then(|result| result.strip_prefix("0x"));
+            let bits = bits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+            asked.ends_with("xdp-features") && bits.is_some_and(|bits| bits & HARDWARE != 0)
+        })
+    }
+
+    /// Whether both say the same, whenever it was asked.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let same = |(one, other): ((&Capability, &Finding), (&Capability, &Finding))| {
+            one.0 == other.0
+                && one.1.verdict == other.1.verdict
+                && one.1.remedy == other.1.remedy
+                && one.1.because() == other.1.because()
+        };
+        self.lines.len() == other.lines.len() && self.lines.iter().zip(&other.lines).all(same)
     }
 
     /// Whether only one of two can be on the link: `yes` if they exclude each other.

@@ -44,12 +44,13 @@ fn both_ipsec(one: Occupant, other: Occupant) -> bool {
 
 /// Whether it was tried alone, with success.
 fn alone(record: &Record, hook: &xdp::Hook<'_>, occupant: Occupant) -> bool {
-    let free = hook.in_use.is_none();
+    let free = hook.on_host.is_none();
     match occupant {
         Occupant::XdpGeneric => free && record.holds(Capability::Xdp(XdpFeature::Generic)),
         Occupant::XdpNative => free && record.holds(Capability::Xdp(XdpFeature::Native)),
         Occupant::XdpHardware => {
-            free && record.holds(Capability::Offload(Hook::Xdp, ProgramFeature::Attach))
+            let attach = Capability::Offload(Hook::Xdp, ProgramFeature::Attach);
+            hook.on_card.is_none() && record.holds(attach)
         }
         Occupant::TcClsBpf => record.holds(Capability::Tc(TcFeature::ClsBpfSkipSw)),
         // The rule that is held.

@@ -5,7 +5,7 @@ use sluice_profile::{
     Capability, FlowerAction, FlowerMatch, Hook, ProgramFeature, TcFeature, Verdict,
 };
 
-use super::{Link, programs, xdp};
+use super::{Extent, Link, programs, xdp};
 use crate::record::{Record, answer, finding};
 
 const CLS_BPF: Capability = Capability::Tc(TcFeature::ClsBpfSkipSw);
@@ -26,7 +26,10 @@ pub(super) fn probe(link: &Link, hook: &xdp::Hook<'_>, record: &mut Record) {
         }
     };
     cls_bpf(link, hook, &ingress, record);
-    flower(&ingress, record);
+    match link.options.extent {
+        Extent::Everything => flower(&ingress, record),
+        Extent::Programs => record.skipped(FLOWER, asked, "only programs were asked for"),
+    }
     let switch = Capability::Tc(TcFeature::HwTcOffload);
     if (record.holds(CLS_BPF) || record.holds(FLOWER))
         && let Some(line) = record.lines.get_mut(&switch)
@@ -37,8 +40,8 @@ pub(super) fn probe(link: &Link, hook: &xdp::Hook<'_>, record: &mut Record) {
 
 /// Why no program may be put on the card by tc.
 fn obstacle(link: &Link, hook: &xdp::Hook<'_>, ingress: &Ingress<'_>) -> Option<String> {
-    if let Some(why) = hook.in_use.as_ref().filter(|why| why.contains("hardware")) {
-        return Some(why.clone());
+    if hook.on_card.is_some() {
+        return hook.on_card.clone();
     }
     let offloaded = ingress.offloaded().ok()?;
     let program = offloaded.iter().find(|filter| filter.kind == "bpf")?;
@@ -46,7 +49,7 @@ fn obstacle(link: &Link, hook: &xdp::Hook<'_>, ingress: &Ingress<'_>) -> Option<
         "a filter of somebody is on the card: {} pref {}",
         program.kind, program.preference
     );
-    (!link.disruptive).then_some(why)
+    (!link.options.disruptive).then_some(why)
 }
 
 fn cls_bpf(link: &Link, hook: &xdp::Hook<'_>, ingress: &Ingress<'_>, record: &mut Record) {

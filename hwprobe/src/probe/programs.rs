@@ -6,16 +6,18 @@ use sluice_kernel::linux::trial::{
     Code, DeviceMap, MapTrial, TrialHelper, TrialHook, TrialMapKind, Tried,
 };
 use sluice_profile::{
-    Answer, Capability, Finding, Helper, Hook, Limits, MapKind, ProgramFeature, ProgramVerdict,
-    Verdict, XdpFeature,
+    Answer, Capability, Finding, Helper, Hook, Limits, MapKind, Occupant, ProgramFeature,
+    ProgramVerdict, Verdict, XdpFeature,
 };
 
-use super::{Link, maps, xdp};
+use super::{Extent, Link, maps, xdp};
 use crate::ask::netdev::bit;
 use crate::record::{Record, answer, answered, finding};
 
 /// No program of ours is longer, and the verifier walks through all of it.
 const MOST_INSTRUCTIONS: u32 = 1 << 16;
+/// What our programs could need: the verifier takes seconds for the others on a slow processor.
+const ENOUGH_INSTRUCTIONS: u32 = 1 << 12;
 
 pub(super) fn hook_of(hook: Hook) -> TrialHook {
     match hook {
@@ -57,12 +59,18 @@ fn hardware(link: &Link, in_use: &xdp::Hook<'_>, record: &mut Record) {
     let attach = Capability::Offload(Hook::Xdp, ProgramFeature::Attach);
     let asked = "attach a program for the device, hardware mode";
     if record.holds(load) {
-        match &in_use.in_use {
+        match &in_use.on_card {
             Some(why) => record.skipped(attach, asked, why),
             None => {
                 let program = link.trials.load(TrialHook::Xdp, &Code::verdict(pass(Hook::Xdp)));
                 let tried = program.and_then(|program| link.trials.attach_hardware(&program));
                 record.tried(attach, asked, &tried);
+                if in_use.beside_native && tried.is_ok() {
+                    let both = Capability::exclusion(Occupant::XdpNative, Occupant::XdpHardware);
+                    let asked = "attach a program for the device beside the native one";
+                    let accepted = answered(asked, Answer::result("accepted"));
+                    record.line(both, Verdict::No, accepted);
+                }
             }
         }
     }
@@ -95,9 +103,11 @@ impl Trial<'_> {
 
     fn sizes(&self, record: &mut Record) {
         let end = pass(self.hook);
-        let long = maps::largest(64, MOST_INSTRUCTIONS, 64, |size| {
-            self.load(&Code::long(size as usize, end))
-        });
+        let most = match self.link.options.extent {
+            Extent::Everything => MOST_INSTRUCTIONS,
+            Extent::Programs => ENOUGH_INSTRUCTIONS,
+        };
+        let long = maps::largest(64, most, 64, |size| self.load(&Code::long(size as usize, end)));
         self.count(record, ProgramFeature::Instructions, "instructions", &long);
         let deep = maps::largest(8, 512, 8, |size| self.load(&Code::stack(size as i16, end)));
         self.count(record, ProgramFeature::StackBytes, "bytes of stack", &deep);

@@ -13,32 +13,46 @@ const CALM: &[&str] = &["veth", "netdevsim", "tun", "bond", "netkit"];
 
 /// The XDP hook of the link, while it is probed.
 pub(super) struct Hook<'l> {
-    /// Why nothing may be attached.
-    pub(super) in_use: Option<String>,
+    /// Why no program of the host may be attached: generic and native ones exclude each other.
+    pub(super) on_host: Option<String>,
+    /// Why none may be attached on the card. A program of the host is not in its way.
+    pub(super) on_card: Option<String>,
+    /// There is a native program, so that the card is tried beside one.
+    pub(super) beside_native: bool,
     _aside: Option<SetAside<'l>>,
 }
 
 impl<'l> Hook<'l> {
     /// Looks who is there; with `--disruptive` takes him away until the end.
     pub(super) fn take(link: &'l Link) -> Self {
+        let none = Self { on_host: None, on_card: None, beside_native: false, _aside: None };
         let programs = match link.trials.xdp_programs() {
             Ok(programs) => programs,
-            Err(error) => return Self { in_use: Some(error.to_string()), _aside: None },
+            Err(error) => {
+                let why = Some(error.to_string());
+                return Self { on_host: why.clone(), on_card: why, ..none };
+            }
         };
-        let Some(program) = programs.first() else { return Self { in_use: None, _aside: None } };
-        let in_use = format!(
-            "the hook is in use by program {} (id {}, {} mode)",
-            program.name, program.id, program.mode
-        );
-        if !link.disruptive {
-            return Self { in_use: Some(in_use), _aside: None };
+        if programs.is_empty() {
+            return none;
         }
-        match link.trials.set_aside() {
-            Ok(aside) => Self { in_use: None, _aside: Some(aside) },
-            Err(refused) => {
-                Self { in_use: Some(format!("{in_use}; {}", answer(&refused))), _aside: None }
+        let mut refusal = String::new();
+        if link.options.disruptive {
+            match link.trials.set_aside() {
+                Ok(aside) => return Self { _aside: Some(aside), ..none },
+                Err(refused) => refusal = format!("; {}", answer(&refused)),
             }
         }
+        let in_use = |on_card: bool| {
+            let is_there = |mode: XdpMode| (mode == XdpMode::Hardware) == on_card;
+            let program = programs.iter().find(|program| is_there(program.mode))?;
+            Some(format!(
+                "the hook is in use by program {} (id {}, {} mode){refusal}",
+                program.name, program.id, program.mode
+            ))
+        };
+        let beside_native = programs.iter().any(|program| program.mode == XdpMode::Native);
+        Self { on_host: in_use(false), on_card: in_use(true), beside_native, _aside: None }
     }
 }
 
@@ -80,9 +94,9 @@ fn generic(link: &Link, hook: &Hook<'_>, record: &mut Record) {
     let joins = ["rx-lro", "rx-gro-hw"]
         .iter()
         .find(|name| link.feature(name).0.is_some_and(|feature| feature.active));
-    if let Some(why) = &hook.in_use {
+    if let Some(why) = &hook.on_host {
         record.skipped(capability, asked, why);
-    } else if let Some(name) = joins.filter(|_| !link.disruptive) {
+    } else if let Some(name) = joins.filter(|_| !link.options.disruptive) {
         // generic_xdp_install switches them off, and nobody switches them on again.
         record.skipped(capability, asked, &format!("it would switch {name} off"));
     } else {
@@ -94,12 +108,12 @@ fn native(link: &Link, hook: &Hook<'_>, record: &mut Record) {
     let asked = "attach a program that passes everything, native mode";
     let capability = Capability::Xdp(XdpFeature::Native);
     let (claimed, claim) = claim(link, bit::BASIC);
-    if let Some(why) = &hook.in_use {
+    if let Some(why) = &hook.on_host {
         record.skipped(capability, asked, why);
         if let Some(line) = record.lines.get_mut(&capability) {
             line.evidence.push(claim);
         }
-    } else if claimed != Some(false) && !calm(link) && !link.disruptive {
+    } else if claimed != Some(false) && !calm(link) && !link.options.disruptive {
         let why = "attaching a native program makes many drivers stop their queues for a moment";
         let verdict =
             if claimed == Some(true) { Verdict::Claimed } else { Verdict::Unknown(why.to_owned()) };

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use sluice_hwprobe::{Options, probe};
+use sluice_hwprobe::{Extent, Options, probe};
 use sluice_kernel::linux::object_ids;
 use sluice_netdevsim::{DeviceKnob, PortKnob};
 use sluice_profile::{
     Capability, Finding, Hook, MapKind, Occupant, Profile, ProgramFeature, TcFeature, Verdict,
-    shipped,
+    XdpFeature, shipped,
 };
 use sluice_vm_tests::{Nic, Pins, Program, command, expectations, in_guest};
 
@@ -139,6 +139,28 @@ fn a_card_in_use_is_left_alone() {
         "{attach:?}"
     );
     assert_eq!(nic.offloaded(), before);
+}
+
+#[test]
+fn a_program_of_the_host_is_not_in_the_way_of_the_card() {
+    let Some(nic) = nic() else { return };
+    let pins = Pins::create();
+    let program = Program::xdp(&pins, "on_host", 0);
+    let _ = nic.attach_xdp("xdpdrv", &program).ok();
+    let options = Options { extent: Extent::Programs, ..Options::default() };
+    let profile = probe(LINK, options).unwrap().profile;
+    let attach = line(&profile, ATTACH);
+    assert!(attach.holds() && line(&profile, CLS_BPF).holds(), "{attach:?}");
+    let both = profile.excludes(Occupant::XdpNative, Occupant::XdpHardware);
+    assert_eq!(both.verdict, Verdict::No, "{both:?}");
+    let native = line(&profile, Capability::Xdp(XdpFeature::Native));
+    assert!(
+        matches!(&native.verdict, Verdict::Unknown(why) if why.contains("on_host")),
+        "{native:?}"
+    );
+    assert!(profile.promises_programs());
+    nic.assert_unbound();
+    assert_eq!(nic.offloaded(), 0);
 }
 
 #[test]

@@ -150,7 +150,12 @@ impl Candidate {
     /// What all stages are worth, with a lead for what is there.
     pub(crate) fn worth(&self, held: &CardContents) -> f64 {
         let value = self.prefilter + self.service;
-        if held.program == Some(self.program) { value * LOYALTY + LOYALTY_RATE } else { value }
+        if self.is_held(held) { value * LOYALTY + LOYALTY_RATE } else { value }
+    }
+
+    /// Whether the card does the same already, be it at another hook: what stands in while a hook refuses has no lead.
+    pub(crate) fn is_held(&self, held: &CardContents) -> bool {
+        held.program.is_some_and(|program| program.stages == self.program.stages)
     }
 
     /// How many entries it has that were asked for.

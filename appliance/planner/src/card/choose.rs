@@ -7,7 +7,7 @@ use sluice_model::{
     Link, Offload, Policy, Stage,
     status::{NotChosen, Placement},
 };
-use sluice_profile::{FlowerAction, FlowerMatch, Hook, Profile};
+use sluice_profile::{FlowerAction, FlowerMatch, Hook, Profile, Verdict};
 
 use super::{
     CardFacts,
@@ -43,7 +43,7 @@ impl Question<'_> {
     pub(crate) fn choose(&self, minding: bool) -> Choice {
         let mut obstacles = BTreeMap::new();
         let mut weighed = Weighed::default();
-        let profile = self.facts.and_then(|facts| facts.profile.as_deref());
+        let profile = self.profile(minding);
         for hook in Hook::ALL.iter().copied() {
             for stage in Stage::ALL {
                 if let Some(obstacle) = self.obstacle(stage, hook, minding) {
@@ -68,6 +68,13 @@ impl Question<'_> {
             lost(best, profile, &weighed, &mut obstacles);
         }
         Choice { best, obstacles }
+    }
+
+    /// What the card can do, or what it could when it refused nothing.
+    fn profile(&self, minding: bool) -> Option<&Profile> {
+        let facts = self.facts?;
+        let once = facts.once.as_deref().filter(|_| !minding);
+        once.or(facts.profile.as_deref())
     }
 
     fn consider(
@@ -147,7 +154,7 @@ impl Question<'_> {
                 Obstacle::new("the link was not probed yet").changed_by(format!("hwprobe {link}")),
             );
         };
-        let Some(profile) = &facts.profile else {
+        let Some(profile) = self.profile(minding) else {
             let why = facts.unprobed.clone().unwrap_or_else(|| "no probe has finished".to_owned());
             return Some(
                 Obstacle::new("what the card can do is not known")
@@ -211,12 +218,11 @@ impl Question<'_> {
             let count = |candidate: &Candidate| {
                 Stage::ALL.iter().filter(|stage| candidate.program.stages.has(**stage)).count()
             };
-            let is_held = |candidate: &Candidate| held.program == Some(candidate.program);
             wished(a)
                 .cmp(&wished(b))
                 .then(a.worth(held).total_cmp(&b.worth(held)))
                 .then(count(a).cmp(&count(b)))
-                .then(is_held(a).cmp(&is_held(b)))
+                .then(a.is_held(held).cmp(&b.is_held(held)))
                 .then(a.entries().cmp(&b.entries()))
                 .then(b.program.hook.cmp(&a.program.hook))
         };
@@ -330,6 +336,8 @@ fn flow_rules(profile: &Profile) -> NotChosen {
     let obstacle = if rules.holds() {
         Obstacle::of("this version writes no flow rules, though the card takes them", &rules)
             .or_changed_by("a version of Sluice that writes flow rules")
+    } else if matches!(rules.verdict, Verdict::Unknown(_)) {
+        Obstacle::of("this version writes no flow rules", &rules)
     } else {
         Obstacle::of("this version writes no flow rules, and the card takes none", &rules)
     };

@@ -47,6 +47,8 @@ pub use services::CardServiceImage;
 pub struct CardFacts {
     /// What it can do.
     pub profile: Option<Arc<Profile>>,
+    /// What it could do before it could less: a stage is still wanted where it could be then.
+    pub once: Option<Arc<Profile>>,
     /// Why there is no profile.
     pub unprobed: Option<String>,
     /// What it runs and holds now.
@@ -58,13 +60,13 @@ pub struct CardFacts {
 }
 
 impl CardFacts {
-    /// Whether the card is known to run programs, or runs one of ours: only then it matters what there is to put on it.
+    /// Whether the card is known to run programs, or once did, or runs one of ours: only then it matters what there is to put on it.
     #[must_use]
     pub fn takes_programs(&self) -> bool {
-        let profile = self.profile.as_deref();
         let runs = |profile: &Profile, hook: &Hook| profile.program_offload(*hook).holds();
+        let mut profiles = self.profile.iter().chain(&self.once);
         self.held.program.is_some()
-            || profile.is_some_and(|profile| Hook::ALL.iter().any(|hook| runs(profile, hook)))
+            || profiles.any(|profile| Hook::ALL.iter().any(|hook| runs(profile, hook)))
     }
 }
 

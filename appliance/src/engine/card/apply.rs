@@ -64,7 +64,10 @@ impl OnCards {
                     added.is_refused = true;
                     let program = card.next.program.or(self.program_on(link));
                     let hook = program.map_or(Hook::Xdp, |program| program.hook);
-                    if let Err(second) = self.degrade(link, hook, &error, log) {
+                    if self.has_kept(link, card, &error) {
+                        let on_card = self.links.entry(link.clone()).or_default();
+                        tell(link, on_card, hook, &error, log);
+                    } else if let Err(second) = self.degrade(link, hook, &error, log) {
                         warn!(link, %second, "the card cannot be taken off; it is tried again");
                     }
                 }
@@ -129,6 +132,15 @@ impl OnCards {
             let event = card_event(EventKind::CardPlaced, Severity::Info, message, link);
             log.push(event.with("placement", place.as_str()).with("stages", stages));
         }
+    }
+
+    /// Whether the card goes on with what it has after it refused a program at another hook. What it has is true: what
+    /// is not any more was withdrawn before.
+    fn has_kept(&self, link: &str, card: &CardPlan, error: &Error) -> bool {
+        let hook = |program: CardProgram| program.hook;
+        let (held, next) = (self.program_on(link).map(hook), card.next.program.map(hook));
+        let is_doubtful = is_absent(error) || matches!(error, Error::NotRestored { .. });
+        held.is_some() && next.is_some() && held != next && !is_doubtful
     }
 
     fn program_on(&self, link: &str) -> Option<CardProgram> {

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use sluice_model::objects::Objects;
 use sluice_model::{LinkName, Offload, Policy};
-use sluice_profile::Profile;
+use sluice_planner::card::placement_of;
+use sluice_profile::{Capability, Finding, Hook, MapKind, Profile};
+use tracing::warn;
 
-use super::{OnCard, OnCards};
+use super::{OnCard, OnCards, apply::card_event};
 use crate::engine::Engine;
+use crate::event::{EventKind, EventLog, Severity};
+use crate::wire::ProbeAnswer;
 
-/// A link is probed no more often, however much changes about it.
-const PAUSE: Duration = Duration::from_secs(2);
-/// A link that could not be probed is probed again after so long.
-const AGAIN: Duration = Duration::from_secs(60);
 /// A change that requires a card waits so long for what it can do.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -51,19 +51,14 @@ impl OnCards {
             // Another device has the name now.
             *card = OnCard { ifindex, is_probing: card.is_probing, ..OnCard::default() };
         }
-        let is_known = card.profile.is_some() && !card.is_doubtful;
-        let is_recent = card.probed_at.is_some_and(|at| at.elapsed() < PAUSE);
+        let now = Instant::now();
         // A trial would find our own program in its way.
         let is_in_use = card.held.program.is_some() || card.loading.is_some();
-        if is_known || is_recent || is_in_use || card.is_probing {
+        if is_in_use || card.is_probing || !card.pace.is_due(card.is_settled(), now) {
             return;
         }
-        let has_failed = card.unprobed.is_some() && !card.is_doubtful;
-        if has_failed && card.probed_at.is_some_and(|at| at.elapsed() < AGAIN) {
-            return;
-        }
-        (card.is_probing, card.is_doubtful) = (true, false);
-        card.probed_at = Some(Instant::now());
+        card.is_probing = true;
+        card.pace.begin(now);
         let (prober, answers) = (Arc::clone(&setup.prober), self.probed.clone());
         let link = link.clone();
         tokio::spawn(async move {
@@ -74,19 +69,29 @@ impl OnCards {
     }
 
     /// Takes in what a probe found; whether that is news.
-    pub(in crate::engine) fn probed(&mut self, probed: Probed) -> bool {
+    pub(in crate::engine) fn probed(&mut self, probed: Probed, log: &EventLog) -> bool {
         let Some(card) = self.links.get_mut(probed.link.as_str()) else { return false };
         card.is_probing = false;
         if card.ifindex != probed.ifindex {
-            card.is_doubtful = true;
+            card.pace.ask();
             return false;
         }
-        let before = (card.profile.clone(), card.unprobed.clone());
-        match probed.found {
-            Ok(profile) => (card.profile, card.unprobed) = (Some(Arc::new(profile)), None),
-            Err(why) => card.unprobed = Some(why),
-        }
-        let is_news = before != (card.profile.clone(), card.unprobed.clone());
+        let is_news = match probed.found {
+            Ok(profile) => {
+                let (profile, before) = (Arc::new(profile), card.profile.clone());
+                let is_news = card.found(Arc::clone(&profile));
+                for (hook, words) in before.iter().flat_map(|before| refused(before, &profile)) {
+                    tell(probed.link.as_str(), hook, &words, log);
+                }
+                is_news
+            }
+            Err(why) => {
+                let is_new = card.unprobed.as_ref() != Some(&why);
+                card.unprobed = Some(why);
+                is_new
+            }
+        };
+        card.pace.end(is_news);
         if is_news {
             card.limits.clear();
             card.troubles.values_mut().for_each(super::Trouble::hurry);
@@ -97,8 +102,17 @@ impl OnCards {
     /// Something about a link changed: ask again what it can do, and soon whether it takes what it refused.
     pub(in crate::engine) fn doubt(&mut self, link: &str) {
         if let Some(card) = self.links.get_mut(link) {
-            card.is_doubtful = true;
+            card.pace.doubt();
             card.troubles.values_mut().for_each(super::Trouble::hurry);
+        }
+    }
+
+    /// Somebody wants to know now what a link's card can do and takes: what it could do before counts no more.
+    pub(in crate::engine) fn ask_again(&mut self, link: &str) {
+        if let Some(card) = self.links.get_mut(link) {
+            card.pace.ask();
+            card.once = None;
+            card.troubles.clear();
         }
     }
 
@@ -108,7 +122,85 @@ impl OnCards {
     }
 }
 
+impl OnCard {
+    /// Whether what was found is all that is expected. A driver that says its card runs programs, and takes none, may take
+    /// some later.
+    fn is_settled(&self) -> bool {
+        let Some(profile) = self.profile.as_deref().filter(|_| self.unprobed.is_none()) else {
+            return false;
+        };
+        let takes_all = Hook::ALL.iter().all(|hook| obstacle(profile, *hook).is_none());
+        takes_all || !(profile.promises_programs() || self.once.is_some())
+    }
+
+    /// Takes in a profile; whether it says something new.
+    fn found(&mut self, profile: Arc<Profile>) -> bool {
+        let before = self.profile.replace(Arc::clone(&profile));
+        let was_unknown = self.unprobed.take().is_some();
+        let once = self.once.as_deref();
+        let takes_less = once.is_some_and(|once| refused(once, &profile).next().is_some());
+        let takes_any = Hook::ALL.iter().any(|hook| obstacle(&profile, *hook).is_none());
+        if takes_any && !takes_less {
+            self.once = Some(Arc::clone(&profile));
+        }
+        was_unknown || before.is_none_or(|before| !before.says_the_same(&profile))
+    }
+}
+
+/// What is in the way of a program at a hook, in the kernel's words.
+fn obstacle(profile: &Profile, hook: Hook) -> Option<String> {
+    let offload = profile.program_offload(hook);
+    if !offload.holds() {
+        return Some(offload.because());
+    }
+    let tables = [MapKind::Array, MapKind::Hash];
+    let tables = tables.map(|kind| profile.finding(Capability::Map(kind)));
+    tables.iter().find(|table| !table.holds()).map(Finding::because)
+}
+
+/// The hooks that take no program any more, and why.
+fn refused<'p>(
+    before: &'p Profile,
+    now: &'p Profile,
+) -> impl Iterator<Item = (Hook, String)> + use<'p> {
+    let took = |hook: &Hook| obstacle(before, *hook).is_none();
+    let hooks = Hook::ALL.iter().copied().filter(took);
+    hooks.filter_map(|hook| Some((hook, obstacle(now, hook)?)))
+}
+
+fn tell(link: &str, hook: Hook, words: &str, log: &EventLog) {
+    let place = placement_of(hook);
+    warn!(link, %place, words, "the card takes no programs any more");
+    let message = format!("{link}: the card takes no programs any more: {words}");
+    let event = card_event(EventKind::CardRefused, Severity::Error, message, link);
+    log.push(event.with("placement", place.as_str()).with("reason", "ProbeRefused"));
+}
+
 impl Engine {
+    /// Asks a link's card at once what it can do and takes. None if the configuration has no such link.
+    pub(crate) fn probe_link(&mut self, link: &str) -> Option<ProbeAnswer> {
+        let objects = self.desired.objects.clone();
+        let links = objects.gateway().map_or(&[][..], |gateway| &gateway.spec.links);
+        let wanted = links.iter().find(|known| known.name == *link)?;
+        self.cards.ask_again(link);
+        self.probe_cards(&objects);
+        self.dirty.plan = true;
+        let card = self.cards.links.get(link);
+        let message = match card {
+            _ if wanted.offload == Offload::Off => "offload is off for this link: it is not probed",
+            Some(card) if card.is_probing => "the link is being probed: see `sluice explain`",
+            Some(card) if card.held.program.is_some() => {
+                "the card runs a program of Sluice and cannot be probed; what it refused before is tried again"
+            }
+            _ => "the link is not there, or its card is being given a program: try again later",
+        };
+        Some(ProbeAnswer {
+            link: wanted.name.clone(),
+            is_probing: card.is_some_and(|card| card.is_probing),
+            message: message.to_owned(),
+        })
+    }
+
     /// Probes the links of a configuration that may use their cards.
     pub(in crate::engine) fn probe_cards(&mut self, objects: &Objects) {
         let links = objects.gateway().map_or(&[][..], |gateway| &gateway.spec.links);
@@ -137,7 +229,7 @@ impl Engine {
             self.hops.link_named(link.as_str()).is_some() && self.cards.is_unknown(link)
         }) {
             match tokio::time::timeout_at(deadline, self.heard.probed.recv()).await {
-                Ok(Some(probed)) => drop(self.cards.probed(probed)),
+                Ok(Some(probed)) => drop(self.cards.probed(probed, &self.log)),
                 _ => break,
             }
         }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use sluice_kernel::CardState;
 use sluice_model::Kind;
+use sluice_model::status::StageStatus;
 use tracing::{info, warn};
 
 use super::{OnCards, apply::card_event, refusal::Trouble};
@@ -73,7 +74,7 @@ impl OnCards {
                 log.push(card_event(EventKind::CardLost, Severity::Error, message, link));
             }
             card.troubles.insert(program.hook, trouble);
-            card.is_doubtful = true;
+            card.pace.doubt();
             match setup.cards.remove(card.ifindex) {
                 Ok(removed) => self.counters.removed(link, &card.held, removed.as_ref()),
                 Err(error) => warn!(link, %error, "what is left of the card's program stays"),
@@ -120,11 +121,14 @@ impl Engine {
             .clone()
             .filter(|stage| stage.requested.is_some_and(|requested| requested.is_on_card()));
         let (mut wanted, mut missing) = (0, 0);
+        let mut words: Vec<_> = self.cards.troubles().into_iter().map(|(_, words)| words).collect();
         for stage in on_cards {
             wanted += 1;
-            missing += usize::from(stage.placement != stage.requested);
+            if stage.placement != stage.requested {
+                missing += 1;
+                words.extend(why_not(stage).filter(|why| !words.contains(why)));
+            }
         }
-        let words: Vec<_> = self.cards.troubles().into_iter().map(|(_, words)| words).collect();
         let unmet = &self.planning.unmet;
         let (holds, reason, message) = match (unmet.first(), missing, wanted) {
             (Some(first), ..) => (false, "RequirementUnmet", first.to_string()),
@@ -145,11 +149,16 @@ impl Engine {
             }
             (None, missing, _) => {
                 let words = words.join("; ");
-                let message =
-                    format!("{missing} stages run on the host instead of a card: {words}");
+                let message = format!("{missing} stages are not where they are planned: {words}");
                 (false, "CardRefused", message)
             }
         };
         self.conditions.set(&id, "Offloaded", holds, reason, message);
     }
+}
+
+/// What is in the way of a stage in its planned place, in the kernel's words if it said something.
+fn why_not(stage: &StageStatus) -> Option<String> {
+    let other = stage.not_chosen.iter().find(|other| Some(other.placement) == stage.requested)?;
+    Some(other.evidence.clone().unwrap_or_else(|| other.reason.clone()))
 }

@@ -16,6 +16,20 @@ impl Trials {
     /// # Errors
     /// [`Error::Kernel`] with the kernel's refusal.
     pub fn remove_leftovers(&self) -> Result<Vec<String>> {
+        let mut found = self.remove_leftovers_on_link()?;
+        if security::remove_leftovers()
+            .map_err(|refusal| self.failed("remove the SA of an earlier trial", refusal))?
+        {
+            found.push("security association".to_owned());
+        }
+        Ok(found)
+    }
+
+    /// Removes from the link what an earlier trial left, and asks nothing of IPsec: the kernel would load modules to answer.
+    ///
+    /// # Errors
+    /// As [`Trials::remove_leftovers`].
+    pub fn remove_leftovers_on_link(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for (mode, id) in programs_on(&self.link)? {
             let program = describe(&self.kernel, &self.link, mode, id)?;
@@ -33,11 +47,6 @@ impl Trials {
             .map_err(|refusal| self.failed("remove the filters of an earlier trial", refusal))?
         {
             found.push("filters at ingress".to_owned());
-        }
-        if security::remove_leftovers()
-            .map_err(|refusal| self.failed("remove the SA of an earlier trial", refusal))?
-        {
-            found.push("security association".to_owned());
         }
         Ok(found)
     }
