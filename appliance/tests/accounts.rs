@@ -4,9 +4,12 @@
 mod common;
 
 use std::fs;
+use std::time::Duration;
 
 use common::{GATEWAY, Server, service};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
 
 /// Writes a file beside the daemon's state; returns its path.
 fn file(server: &Server, name: &str, text: &str) -> String {
@@ -146,4 +149,32 @@ async fn what_cannot_be_recorded_is_not_done() {
     assert!(!server.ask("GET", "/v1/tokens", "").await.body.contains("machine"));
     fs::rename(state.join("elsewhere"), state.join("audit")).unwrap();
     assert_eq!(server.ask("POST", "/v1/apply", &web).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_hangs_up_in_the_middle_of_a_change_is_recorded() {
+    let server = Server::start().await;
+    server.gateway.apply(GATEWAY).await.unwrap();
+    let mut done = 0;
+    for number in 0..40_u8 {
+        let name = format!("s{number}");
+        let body = service(&name, &format!("192.0.2.{}", number + 1), "[{address: 10.0.1.1}]");
+        let path = format!("/v1/apply?message={name}");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+        let mut stream = UnixStream::connect(&server.socket).await.unwrap();
+        stream.write_all((head + &body).as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_micros(400 * u64::from(number))).await;
+        drop(stream);
+        // Whatever was on its way is over when the next is answered.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        done +=
+            usize::from(server.ask("GET", &format!("/v1/services/{name}"), "").await.status == 200);
+    }
+    let page: Value = server.ask("GET", "/v1/audit?limit=1000", "").await.json();
+    let records = page["items"].as_array().unwrap();
+    let recorded = records.iter().filter(|record| record["action"] == "POST /v1/apply").count();
+    let hung_up = records.iter().filter(|record| record["status"] == 0).count();
+    println!("{done} done, {recorded} recorded, {hung_up} of them without an end");
+    assert!(done > 0 && recorded >= done, "{done} done, {recorded} recorded");
 }
