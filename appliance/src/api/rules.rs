@@ -46,6 +46,7 @@ pub(super) const RULES: &[(&str, &str, Need, Effect)] = &[
     ("GET", "/v1/capabilities", VIEWER, Reads),
     ("GET", "/v1/profiles", VIEWER, Reads),
     ("GET", "/v1/profiles/{name}", VIEWER, Reads),
+    ("POST", "/v1/links/{name}/probe", OPERATOR, Changes),
     ("GET", "/v1/series", VIEWER, Reads),
     ("GET", "/v1/series/names", VIEWER, Reads),
     ("POST", "/v1/plan", VIEWER, Reads),
