@@ -48,7 +48,7 @@ impl Configuration {
         for (name, prefixes) in &self.prefilters {
             let of = |wanted: bool| {
                 let of = prefixes.iter().filter(|(_, deny)| *deny == wanted);
-                of.map(|(host, _)| format!("198.51.100.{host}")).collect::<Vec<_>>().join(", ")
+                of.map(|(host, _)| format!("198.51.100.{host}/32")).collect::<Vec<_>>().join(", ")
             };
             let (deny, allow) = (of(true), of(false));
             write!(
