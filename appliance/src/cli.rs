@@ -1,5 +1,6 @@
 //! The command `sluice`: everything that the API has, from a terminal.
 
+mod access;
 mod apply;
 mod args;
 mod backup;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Arguments, Command};
+use args::{Arguments, AuditCommand, Command};
 use client::Client;
 pub use error::CliError;
 
@@ -101,6 +102,14 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Explain { stage, link, options } => {
             explain::explain(&client, stage, link.as_ref(), &options, output).await
         }
+        Command::User { command } => access::user(&client, command, output).await,
+        Command::Token { command } => access::token(&client, command, output).await,
+        Command::Session { command } => access::session(&client, command, output).await,
+        Command::Audit { command: Some(AuditCommand::Check), .. } => {
+            access::check_audit(&client, output).await
+        }
+        Command::Audit { command: None, limit } => access::audit(&client, limit, output).await,
+        Command::Certificate { command } => access::certificate(&client, command, output).await,
         Command::Version => status::version(&client, output).await,
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }

@@ -385,6 +385,17 @@ impl Access {
         if ended == 0 { Err(AccessError::NoSession(id.to_owned())) } else { Ok(()) }
     }
 
+    /// Writes down that something is about to be done; what cannot be recorded must not be done.
+    pub(crate) async fn record_beginning(
+        self: &Arc<Self>,
+        entry: Entry,
+    ) -> Result<u64, AccessError> {
+        let desk = self.clone();
+        // It waits for the disk.
+        let written = tokio::task::spawn_blocking(move || desk.audit.begin(entry)).await;
+        Ok(written.map_err(|_| AccessError::Random(NoRandom))??)
+    }
+
     /// Records what somebody did or tried. Refusals of unknown callers beyond so many a minute are counted only.
     pub(crate) async fn record(self: &Arc<Self>, mut entry: Entry, unknown: bool) {
         {

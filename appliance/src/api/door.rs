@@ -78,6 +78,18 @@ pub(super) async fn check(
         }
         Ok(known)
     });
+    // Before anything is done, so that nothing is done that is recorded nowhere. A sign-in changes nothing that stays.
+    let stays = caller.is_some() || target == "/v1/setup" && access.setup_token().is_some();
+    let mut begun = None;
+    let passed = match passed {
+        Ok(known) if effect == Effect::Changes && !dry_run && stays => {
+            let action = format!("{method} {target}");
+            let entry = beginning(caller.as_ref(), connection, action);
+            let written = access.record_beginning(entry).await.map(|number| begun = Some(number));
+            written.map(|()| known).map_err(ApiError::from)
+        }
+        passed => passed,
+    };
     let response = match passed {
         Ok(known) => {
             request.extensions_mut().insert(connection);
@@ -105,8 +117,9 @@ pub(super) async fn check(
     if !refused && (effect == Effect::Reads || tried) {
         return response;
     }
-    let (response, entry) =
+    let (response, mut entry) =
         entry(response, caller.as_ref(), connection, format!("{method} {target}")).await;
+    entry.begun = begun;
     access.record(entry, caller.is_none() && refused).await;
     response
 }
@@ -268,8 +281,26 @@ async fn entry(
         before: told.before,
         after: told.after,
         unrecorded: 0,
+        begun: None,
     };
     (response, entry)
+}
+
+/// What the audit log is told before something is done.
+fn beginning(caller: Option<&Caller>, connection: Connection, action: String) -> Entry {
+    Entry {
+        who: caller.map_or("-", |caller| &*caller.name).to_owned(),
+        kind: caller.map_or("-", |caller| caller.kind.as_str()).to_owned(),
+        from: connection.to_string(),
+        action,
+        outcome: Outcome::Allowed,
+        status: 0,
+        reason: Some("begun; what became of it was not recorded".to_owned()),
+        before: None,
+        after: None,
+        unrecorded: 0,
+        begun: None,
+    }
 }
 
 async fn with_diff(response: Response) -> (Response, Told) {

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sluice_model::{Kind, LinkName, Name, Stage};
 
+use crate::access::Role;
 use crate::event::EventKind;
 use crate::wire::{TcpFlag, TraceProtocol};
 
@@ -183,6 +184,34 @@ pub(super) enum Command {
         #[command(flatten)]
         options: PlanOptions,
     },
+    /// See and change who may sign in.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// See, make and remove tokens for machines.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// See who is signed in with a browser, and end it.
+    Session {
+        #[command(subcommand)]
+        command: SessionCommand,
+    },
+    /// Tell who did or tried what, the newest first.
+    Audit {
+        /// At most so many records.
+        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 50)]
+        limit: usize,
+        #[command(subcommand)]
+        command: Option<AuditCommand>,
+    },
+    /// Tell what the gateway's certificate says, or give it another.
+    Certificate {
+        #[command(subcommand)]
+        command: Option<CertificateCommand>,
+    },
     /// Tell the versions of command and daemon.
     Version,
     /// Print a completion script for a shell.
@@ -194,6 +223,107 @@ pub(super) enum Command {
     Man {
         /// The directory they are written into.
         directory: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// List users.
+    List,
+    /// Add a user, who signs in by a password, a certificate, or either.
+    Add {
+        /// The name.
+        name: Name,
+        /// What the user may do.
+        #[arg(long, value_enum)]
+        role: Role,
+        /// The file with the password in its first line; `-` reads the standard input.
+        #[arg(long, value_name = "FILE", required_unless_present = "certificate")]
+        password_file: Option<PathBuf>,
+        /// The DNS name in the certificate that the user signs in by.
+        #[arg(long, value_name = "NAME")]
+        certificate: Option<String>,
+    },
+    /// Change what a user may do, or the certificate that the user signs in by.
+    Set {
+        /// The name.
+        name: Name,
+        /// What the user may do.
+        #[arg(long, value_enum, required_unless_present = "certificate")]
+        role: Option<Role>,
+        /// The DNS name in the certificate that the user signs in by; an empty one takes it away.
+        #[arg(long, value_name = "NAME")]
+        certificate: Option<String>,
+    },
+    /// Give a user another password; the user's sessions end.
+    Password {
+        /// The name.
+        name: Name,
+        /// The file with the password in its first line; `-` reads the standard input.
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+    },
+    /// Remove a user; the user's sessions end.
+    Remove {
+        /// The name.
+        name: Name,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// List tokens, without their secrets.
+    List,
+    /// Make a token and print its secret, this once.
+    Add {
+        /// What it is for.
+        name: Name,
+        /// What may be done with it.
+        #[arg(long, value_enum)]
+        role: Role,
+        /// Looking only, whatever the role.
+        #[arg(long)]
+        read_only: bool,
+        /// Days until it ends. Default: it never does.
+        #[arg(long, value_name = "COUNT")]
+        days: Option<u32>,
+    },
+    /// Remove a token.
+    Remove {
+        /// Its id, as the list tells it.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionCommand {
+    /// List sessions of browsers.
+    List,
+    /// End a session.
+    End {
+        /// Its id, as the list tells it.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Tell whether a record was changed or taken away; the exit code is 1 if so.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CertificateCommand {
+    /// Tell what the certificate in use says.
+    Show,
+    /// Give the gateway another certificate; connections from now on see it.
+    Replace {
+        /// The chain in PEM, the gateway's own certificate first.
+        #[arg(long, value_name = "FILE")]
+        chain: PathBuf,
+        /// Its private key in PEM, without a passphrase.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
     },
 }
 

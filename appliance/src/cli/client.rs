@@ -95,6 +95,26 @@ impl Client {
         self.answer(Method::DELETE, path, None).await
     }
 
+    /// An answer to a request of another kind.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+    ) -> Result<T, CliError> {
+        self.answer(method, path, Some(body)).await
+    }
+
+    /// A request whose answer says nothing but that it is done.
+    pub(super) async fn done(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Body>,
+    ) -> Result<(), CliError> {
+        self.bytes(method, path, body).await.map(drop)
+    }
+
     /// An answer that is no JSON.
     pub(super) async fn text(&self, path: &str) -> Result<String, CliError> {
         let bytes = self.bytes(Method::GET, path, None).await?;

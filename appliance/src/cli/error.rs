@@ -47,6 +47,9 @@ pub enum CliError {
     /// What was asked for is told already; it only could not be committed.
     #[error("error: the candidate cannot be committed as it is; nothing was changed")]
     NotValid,
+    /// What was found is told already.
+    #[error("error: the audit log is not whole")]
+    AuditBroken,
     /// The token cannot be used.
     #[error("error: {0}")]
     Token(#[from] TokenError),

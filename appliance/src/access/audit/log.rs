@@ -1,5 +1,6 @@
 //! Writing and reading.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -67,6 +68,14 @@ impl AuditLog {
         Ok(log)
     }
 
+    /// Writes down that something is about to be done; returns the number that its end is to name.
+    ///
+    /// # Errors
+    /// When it cannot be written: then it must not be done.
+    pub fn begin(&self, entry: Entry) -> Result<u64, StateError> {
+        self.write(entry).inspect_err(|error| error!(%error, "the audit log cannot be written"))
+    }
+
     /// Adds a record, and tells the daemon's log, which journald keeps elsewhere.
     pub fn append(&self, mut entry: Entry) {
         for value in [&mut entry.before, &mut entry.after] {
@@ -81,7 +90,7 @@ impl AuditLog {
         }
     }
 
-    fn write(&self, entry: Entry) -> Result<(), StateError> {
+    fn write(&self, entry: Entry) -> Result<u64, StateError> {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let record = Record {
             number: end.ends.last + 1,
@@ -103,7 +112,8 @@ impl AuditLog {
         end.length += line.len() as u64 + 1;
         end.ends.last = record.number;
         end.ends.last_hash = hash;
-        files::write_json(&self.directory.join(ENDS), &end.ends)
+        files::write_json(&self.directory.join(ENDS), &end.ends)?;
+        Ok(record.number)
     }
 
     /// The file for the next record: the newest, or a new one if that is full.
@@ -148,24 +158,24 @@ impl AuditLog {
         Ok(())
     }
 
-    /// The newest records with numbers below `before`, the newest first.
+    /// The newest records with numbers below `before`, the newest first. That something would be done is left out where its end
+    /// is recorded, too.
     ///
     /// # Errors
     /// When the files cannot be read.
     pub fn read(&self, before: Option<u64>, limit: usize) -> Result<Vec<Record>, StateError> {
         let before = before.unwrap_or(u64::MAX);
-        let mut found = Vec::new();
+        let (mut found, mut ended) = (Vec::new(), HashSet::new());
+        // From the very newest: the end of what is looked for may stand there.
         for segment in segments::list(&self.directory)?.iter().rev() {
-            if segment.first >= before {
-                continue;
-            }
             for line in segment.lines()?.iter().rev() {
                 if found.len() == limit {
                     return Ok(found);
                 }
-                if let Some((record, _)) = record::parse(line)
-                    && record.number < before
-                {
+                let Some((record, _)) = record::parse(line) else { continue };
+                ended.extend(record.entry.begun);
+                let is_told = record.entry.is_beginning() && ended.contains(&record.number);
+                if record.number < before && !is_told {
                     found.push(record);
                 }
             }

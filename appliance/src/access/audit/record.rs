@@ -11,7 +11,7 @@ use serde_json::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It was done.
+    /// It was done; or begun, where no status tells what became of it.
     Allowed,
     /// Whoever asked may not do it.
     Refused,
@@ -33,7 +33,7 @@ pub struct Entry {
     pub action: String,
     /// What became of it.
     pub outcome: Outcome,
-    /// The HTTP status of the answer.
+    /// The HTTP status of the answer; 0 where it was begun, and the daemon ended before it could be answered.
     pub status: u16,
     /// Why it was refused or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +47,17 @@ pub struct Entry {
     /// Refused requests of unknown callers before this one that were counted and not recorded, because there were too many.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unrecorded: u64,
+    /// The number of the record that said that this would be done; for the log itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub begun: Option<u64>,
+}
+
+impl Entry {
+    /// Whether it says only that something would be done.
+    pub(super) fn is_beginning(&self) -> bool {
+        self.status == 0 && self.begun.is_none()
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

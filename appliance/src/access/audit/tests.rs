@@ -16,6 +16,7 @@ fn entry(action: &str) -> Entry {
         before: None,
         after: Some(serde_json::json!({"weight": 2})),
         unrecorded: 0,
+        begun: None,
     }
 }
 
@@ -139,4 +140,25 @@ fn long_values_are_recorded_by_their_length() {
     long.after = Some("x".repeat(100_000).into());
     log.append(long);
     assert_eq!(log.read(None, 1).unwrap()[0].entry.after, Some("100002 bytes".into()));
+}
+
+#[test]
+fn what_was_begun_is_shown_until_its_end_is_recorded() {
+    let state = tempfile::tempdir().unwrap();
+    let log = AuditLog::open(state.path()).unwrap();
+    let begin = |action: &str| Entry { status: 0, after: None, ..entry(action) };
+    let shown = |log: &AuditLog, before| {
+        let records = log.read(before, 10).unwrap();
+        records.into_iter().map(|record| (record.number, record.entry.status)).collect::<Vec<_>>()
+    };
+    let killed = log.begin(begin("PUT /v1/services/one")).unwrap();
+    let whole = log.begin(begin("PUT /v1/services/two")).unwrap();
+    assert_eq!(shown(&log, None), [(whole, 0), (killed, 0)]);
+    log.append(Entry { begun: Some(whole), ..entry("PUT /v1/services/two") });
+    drop(log);
+    // The daemon was killed in the middle of one of them.
+    let log = AuditLog::open(state.path()).unwrap();
+    assert_eq!(shown(&log, None), [(whole + 1, 200), (killed, 0)]);
+    assert_eq!(shown(&log, Some(whole + 1)), [(killed, 0)], "its end is on another page");
+    assert_eq!(log.check().unwrap().broken, []);
 }
