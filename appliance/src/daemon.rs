@@ -21,6 +21,7 @@ use crate::engine::{CardSetup, Engine, Setup};
 use crate::event::EventLog;
 use crate::health::NetworkProber;
 use crate::probe_card::MachineProber;
+use crate::supervisor::Supervisor;
 
 /// Runs the Sluice gateway: keeps the datapath as the configuration says.
 #[derive(Debug, Parser)]
@@ -139,6 +140,8 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     };
     let (stop, stopping) = watch::channel(false);
     let (handle, mut engine) = Engine::start(setup, stopping.clone()).await?;
+    let supervisor = Supervisor::of_environment();
+    let watched = handle.clone();
     let server = tokio::spawn(api::serve(listeners, api::router(handle, log), stopping));
 
     let (mut terminate, mut interrupt) = (
@@ -146,10 +149,12 @@ async fn run(options: Options) -> Result<(), DaemonError> {
         signal(SignalKind::interrupt()).map_err(DaemonError::Signal)?,
     );
     let ended = tokio::select! {
+        () = supervisor.accompany(watched) => Ok(()),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         _ = &mut engine => Err(DaemonError::Engine),
     };
+    supervisor.stopping();
     info!("stopping; programs and tables go on running");
     stop.send_replace(true);
     // Requests that are being answered first; then the engine has nobody left to serve.

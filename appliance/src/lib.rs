@@ -9,6 +9,7 @@
 //! | [`api`] | HTTP: objects, state, events, metrics |
 //! | [`wire`] | what the API says, as types |
 //! | [`cli`] | the command |
+//! | [`supervisor`] | what the service manager is told |
 //! | [`daemon`] | how the parts of the daemon are put together |
 
 pub mod api;
@@ -20,5 +21,6 @@ pub mod event;
 pub mod health;
 mod probe_card;
 pub mod store;
+pub mod supervisor;
 mod trace;
 pub mod wire;

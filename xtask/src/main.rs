@@ -6,6 +6,7 @@ mod debian;
 mod ebpf;
 mod lab;
 mod offload;
+mod package;
 mod paths;
 mod run;
 mod setup;
@@ -41,6 +42,8 @@ enum Command {
     Vm(vm::Options),
     /// Measure: packet, control, page, compare, gate
     Bench(bench::Options),
+    /// Make the Debian package, or test it
+    Package(package::Options),
     /// What continuous integration runs: format, clippy, licences, every tier of tests
     Ci,
 }
@@ -64,6 +67,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Lab(options) => lab::lab(&options),
         Command::Vm(options) => vm::vm(options),
         Command::Bench(options) => bench::bench(&options),
+        Command::Package(options) => package::package(&options),
         Command::Ci => ci::ci(),
     }
 }

@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// Whether the virtual machine is wanted too: always by hand, else only by what starts it.
     #[arg(skip = true)]
     pub(crate) vm: bool,
+    /// Whether roots of Debian are to be made.
+    #[arg(skip)]
+    pub(crate) roots: bool,
 }
 
 /// One thing that has to be there.
@@ -60,6 +63,9 @@ fn check_and_install(options: &Options, always: bool) -> Result<ExitCode> {
     if options.vm {
         needs.extend(packages::for_vm());
     }
+    if options.roots {
+        needs.extend(packages::for_roots());
+    }
     needs.push(rust_src::need(&toolchain));
     needs.push(tools::bpf_linker(&toolchain));
     if options.ci {
@@ -90,12 +96,17 @@ pub(crate) fn ensure() -> Result<()> {
 
 /// As `ensure`, with what only continuous integration needs.
 pub(crate) fn ensure_for_ci() -> Result<()> {
-    ensure_with(&Options { check: false, ci: true, vm: true })
+    ensure_with(&Options { ci: true, vm: true, ..Options::default() })
 }
 
 /// As `ensure`, with what the virtual machine needs.
 pub(crate) fn ensure_for_vm() -> Result<()> {
     ensure_with(&Options { vm: true, ..Options::default() })
+}
+
+/// As `ensure`, with what makes roots of Debian.
+pub(crate) fn ensure_for_roots() -> Result<()> {
+    ensure_with(&Options { roots: true, ..Options::default() })
 }
 
 /// Whether this process may do what only root may.
