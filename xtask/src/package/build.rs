@@ -221,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn the_filter_of_system_calls_ends_with_what_the_daemon_needs() {
+        let unit = unit();
+        let filters: Vec<&str> =
+            unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")).collect();
+        // Each line takes from or adds to the ones before it, and bpf is among the privileged calls that one takes away.
+        let last = filters.last().copied().unwrap_or_default();
+        assert!(last.split(' ').any(|call| call == "bpf"), "{filters:?}");
+    }
+
+    #[test]
     fn every_placeholder_of_the_description_is_filled() {
         let control = fs::read_to_string(sources().join("control")).unwrap();
         assert_eq!(control.matches('@').count(), 2 * 4 + 1, "four placeholders, one address");
