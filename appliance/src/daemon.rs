@@ -23,6 +23,7 @@ use crate::engine::{CardSetup, Engine, Setup};
 use crate::event::EventLog;
 use crate::health::NetworkProber;
 use crate::probe_card::MachineProber;
+use crate::supervisor::Supervisor;
 
 /// So often the files of --certificate are looked at.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -179,19 +180,23 @@ async fn run(options: Options) -> Result<(), DaemonError> {
     };
     let (stop, stopping) = watch::channel(false);
     let (handle, mut engine) = Engine::start(setup, stopping.clone()).await?;
+    let watched = handle.clone();
     let router = api::router(handle, log, access, certificates.clone());
     let server = tokio::spawn(api::serve(listeners, tls, router, stopping));
     let renewing = tokio::spawn(renew(certificates));
+    let supervisor = Supervisor::of_environment();
 
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate()).map_err(DaemonError::Signal)?,
         signal(SignalKind::interrupt()).map_err(DaemonError::Signal)?,
     );
     let ended = tokio::select! {
+        () = supervisor.accompany(watched) => Ok(()),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         _ = &mut engine => Err(DaemonError::Engine),
     };
+    supervisor.stopping();
     info!("stopping; programs and tables go on running");
     renewing.abort();
     stop.send_replace(true);

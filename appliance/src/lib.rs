@@ -11,6 +11,7 @@
 //! | [`api`] | HTTP: objects, state, events, metrics |
 //! | [`wire`] | what the API says, as types |
 //! | [`cli`] | the command |
+//! | [`supervisor`] | what the service manager is told |
 //! | [`daemon`] | how the parts of the daemon are put together |
 
 pub mod access;
@@ -24,5 +25,6 @@ pub mod health;
 mod probe_card;
 pub mod series;
 pub mod store;
+pub mod supervisor;
 mod trace;
 pub mod wire;

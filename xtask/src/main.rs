@@ -7,6 +7,7 @@ mod debian;
 mod ebpf;
 mod lab;
 mod offload;
+mod package;
 mod paths;
 mod run;
 mod setup;
@@ -44,6 +45,8 @@ enum Command {
     Vm(vm::Options),
     /// Measure: packet, control, page, compare, gate
     Bench(bench::Options),
+    /// Make the Debian package, or test it
+    Package(package::Options),
     /// What continuous integration runs: format, clippy, licences, every tier of tests
     Ci,
 }
@@ -68,6 +71,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Lab(options) => lab::lab(&options),
         Command::Vm(options) => vm::vm(options),
         Command::Bench(options) => bench::bench(&options),
+        Command::Package(options) => package::package(&options),
         Command::Ci => ci::ci(),
     }
 }

@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Whether the web console is to be built and tested: likewise.
     #[arg(skip = true)]
     pub(crate) console: bool,
+    /// Whether roots of Debian are to be made.
+    #[arg(skip)]
+    pub(crate) roots: bool,
 }
 
 /// One thing that has to be there.
@@ -68,6 +71,9 @@ fn check_and_install(options: &Options, always: bool) -> Result<ExitCode> {
         needs.extend(packages::for_console());
         needs.push(node::need());
     }
+    if options.roots {
+        needs.extend(packages::for_roots());
+    }
     needs.push(rust_src::need(&toolchain));
     needs.push(tools::bpf_linker(&toolchain));
     if options.ci {
@@ -98,7 +104,7 @@ pub(crate) fn ensure() -> Result<()> {
 
 /// As `ensure`, with what only continuous integration needs.
 pub(crate) fn ensure_for_ci() -> Result<()> {
-    ensure_with(&Options { check: false, ci: true, vm: true, console: true })
+    ensure_with(&Options { ci: true, vm: true, console: true, ..Options::default() })
 }
 
 /// As `ensure`, with what the virtual machine needs.
@@ -109,6 +115,11 @@ pub(crate) fn ensure_for_vm() -> Result<()> {
 /// As `ensure`, with what the web console needs.
 pub(crate) fn ensure_for_console() -> Result<()> {
     ensure_with(&Options { console: true, ..Options::default() })
+}
+
+/// As `ensure`, with what makes roots of Debian.
+pub(crate) fn ensure_for_roots() -> Result<()> {
+    ensure_with(&Options { roots: true, ..Options::default() })
 }
 
 /// Whether this process may do what only root may.

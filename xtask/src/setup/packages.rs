@@ -112,6 +112,15 @@ const CONSOLE_PROGRAMS: [Package; 3] = [
 /// To compile bpf-linker: LLVM's headers and library, a C++ compiler for their glue.
 const LINKER_BUILD: &str = "LLVM for bpf-linker";
 
+/// What makes roots of Debian, for the test of the package and for the image.
+const ROOT_PROGRAMS: [Package; 1] = [Package {
+    program: "mmdebstrap",
+    purpose: "makes the roots that the Debian package is tested in",
+    debian: &["mmdebstrap"],
+    fedora: "mmdebstrap",
+    arch: "mmdebstrap",
+}];
+
 pub(crate) fn needs(system: &System, toolchain: &Toolchain) -> Vec<Need> {
     let mut needs: Vec<Need> = PROGRAMS.iter().map(need).collect();
     if !linker_is_there() {
@@ -132,6 +141,11 @@ pub(crate) fn for_vm() -> Vec<Need> {
 /// What the web console needs besides.
 pub(crate) fn for_console() -> Vec<Need> {
     CONSOLE_PROGRAMS.iter().map(need).collect()
+}
+
+/// What roots of Debian are made with.
+pub(crate) fn for_roots() -> Vec<Need> {
+    ROOT_PROGRAMS.iter().map(need).collect()
 }
 
 fn need(package: &Package) -> Need {
@@ -168,12 +182,8 @@ pub(crate) fn missing(system: &System, toolchain: &Toolchain, needs: &[Need]) ->
         needs.iter().any(|need| need.name == name && matches!(need.state, State::Package))
     };
     let mut names = Vec::new();
-    for package in PROGRAMS
-        .iter()
-        .chain(&VM_PROGRAMS)
-        .chain(&CONSOLE_PROGRAMS)
-        .filter(|package| lacks(package.program))
-    {
+    let all = PROGRAMS.iter().chain(&VM_PROGRAMS).chain(&CONSOLE_PROGRAMS).chain(&ROOT_PROGRAMS);
+    for package in all.filter(|package| lacks(package.program)) {
         match system.family() {
             Family::Debian => names.extend(package.debian.iter().map(|name| (*name).to_owned())),
             Family::Fedora => names.push(package.fedora.to_owned()),
