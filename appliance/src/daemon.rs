@@ -256,7 +256,9 @@ fn open_cards(options: &Options) -> Result<CardSetup, DaemonError> {
 }
 
 fn start_log(options: &Options) -> Result<(), DaemonError> {
+    // The audit log is told whatever is left out.
     let filter = EnvFilter::try_new(&options.log)
+        .and_then(|filter| Ok(filter.add_directive("sluice_audit=info".parse()?)))
         .map_err(|error| DaemonError::Log { filter: options.log.clone(), error })?;
     // Colours are for terminals, not for files and journals.
     let log = tracing_subscriber::fmt()

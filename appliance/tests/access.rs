@@ -237,6 +237,22 @@ async fn a_role_commits_no_more_than_it_may_change() {
         refused.body
     );
     assert_eq!(server.ask("GET", "/v1/prefilters/bad", "").await.status, 200);
+    // To confirm is to make it stay: that is no operator's, either.
+    let other = prefilter.replace("198.51.100.0/24", "203.0.113.0/24");
+    let version =
+        server.ask("GET", "/v1/prefilters/bad", "").await.json()["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+    let other =
+        other.replace("{name: bad}", &format!("{{name: bad, resourceVersion: \"{version}\"}}"));
+    let waits =
+        server.ask_tls("POST", "/v1/apply?confirmSeconds=600", &ada.headers(), &other).await;
+    assert_eq!(waits.status, 200, "{}", waits.body);
+    let refused = server.ask_tls("POST", "/v1/confirmation", &operator.headers(), "").await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    let confirmed = server.ask_tls("POST", "/v1/confirmation", &ada.headers(), "").await;
+    assert_eq!(confirmed.status, 200, "{}", confirmed.body);
     // What an operator may change, an operator may commit.
     let two = service("web", "192.0.2.10", "[{address: 10.0.1.1}, {address: 10.0.1.2}]");
     let edited =
@@ -359,6 +375,46 @@ async fn a_machine_signs_in_by_its_certificate() {
         })
     };
     assert!(refused.await.is_err());
+}
+
+#[tokio::test]
+async fn roles_see_no_more_than_they_may() {
+    let server = Server::start().await;
+    let least = [
+        ("/v1/users", "administrator"),
+        ("/v1/users/ada", "administrator"),
+        ("/v1/tokens", "administrator"),
+        ("/v1/audit", "security"),
+        ("/v1/audit/check", "security"),
+        ("/v1/status", "viewer"),
+        ("/v1/candidate", "viewer"),
+    ];
+    let _ = set_up(&server).await;
+    let roles = ["viewer", "operator", "security", "administrator"];
+    for (number, role) in roles.iter().enumerate() {
+        let body = json!({"name": format!("t{number}"), "role": role}).to_string();
+        let made = server.ask("POST", "/v1/tokens", &body).await.json();
+        let bearer = format!("Authorization: Bearer {}\r\n", made["secret"].as_str().unwrap());
+        for (path, needs) in least {
+            let may = number >= roles.iter().position(|role| *role == needs).unwrap();
+            let answer = server.ask_tls("GET", path, &bearer, "").await;
+            assert_eq!(answer.status, if may { 200 } else { 403 }, "{role} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_a_request_is_not_kept_in_the_log() {
+    let server = Server::start().await;
+    let _ = set_up(&server).await;
+    let body = r#"{"user": "ada", "password": 123456789012}"#;
+    let answer = server.ask_tls("POST", "/v1/session", "", body).await;
+    assert_eq!(answer.status, 400);
+    let long = format!("Origin: https://{}\r\n", "x".repeat(5000));
+    assert_eq!(server.ask_tls("POST", "/v1/session", &long, "{}").await.status, 403);
+    let audit = server.ask("GET", "/v1/audit", "").await.body;
+    assert!(audit.contains("/v1/session") && !audit.contains("123456789012"), "{audit}");
+    assert!(!audit.contains(&"x".repeat(600)), "what was sent is cut");
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ fn seed(method: &str, path: &str, backup: &Value) -> String {
             let made = generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
             json!({"certificate": made.cert.pem(), "key": made.signing_key.serialize_pem()})
         }
-        "/v1/candidate/validate" | "/v1/confirmation" => json!({}),
+        "/v1/candidate/validate" | "/v1/confirmation" | "/v1/links/{name}/probe" => json!({}),
         _ if method == "DELETE" => json!({}),
         _ => panic!("{method} {path} has no body to start from: add one"),
     };

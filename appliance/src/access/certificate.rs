@@ -139,15 +139,14 @@ pub(crate) fn fingerprint(certificate: &[u8]) -> String {
     })
 }
 
-/// The name of a machine or person in a client's certificate: the first DNS name, or else the common name.
+/// The name of a machine or person in a client's certificate: its first DNS name. The common name counts as little as it does for
+/// servers (RFC 9525).
 pub(crate) fn name_of(certificate: &[u8]) -> Option<String> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let dns = alternatives(&parsed).find_map(|name| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
+    alternatives(&parsed).find_map(|name| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
         _ => None,
-    });
-    let common = || Some(parsed.subject().iter_common_name().next()?.as_str().ok()?.to_owned());
-    dns.or_else(common)
+    })
 }
 
 fn alternatives<'a>(
@@ -228,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_client_is_called_by_its_dns_name() {
-        let certificate = made(&["metrics.example"]);
+        let certificate = made(&["Metrics.example"]);
         assert_eq!(name_of(&certificate.key.cert[0]).as_deref(), Some("metrics.example"));
         assert_eq!(name_of(b"nonsense"), None);
     }

@@ -52,7 +52,8 @@ impl Certificates {
         let kept = state.join("certificate.pem");
         let (current, read) = match &files {
             Some(files) => {
-                let (certificate, written) = files.read()?;
+                // Whatever the time is: a gateway with an old certificate is better than none.
+                let (certificate, written) = files.read(None)?;
                 (certificate, Some(written))
             }
             None => (open_kept(&kept, listen)?, None),
@@ -91,6 +92,8 @@ impl Certificates {
             return Err(AccessError::CertificateFiles(files.certificate.clone()));
         }
         let (before, next) = (self.current(), Certificate::read(chain, key, Timestamp::now())?);
+        // The next start reads both out of one file.
+        Certificate::parse(next.pem.reveal(), &next.pem)?;
         let previous = self.kept.with_file_name("certificate.previous.pem");
         files::replace(&previous, before.pem.reveal().as_bytes())?;
         files::replace(&self.kept, next.pem.reveal().as_bytes())?;
@@ -109,7 +112,7 @@ impl Certificates {
         }
         // Read or refused, these are not read again until they change.
         *self.read.write().unwrap_or_else(PoisonError::into_inner) = now;
-        match files.read() {
+        match files.read(Some(Timestamp::now())) {
             Ok((certificate, _)) => self.show(certificate),
             Err(error) => warn!(%error, "the new certificate cannot be used: the old one stays"),
         }
@@ -156,14 +159,19 @@ impl CertificateFiles {
         Ok([time(&self.certificate)?, time(&self.key)?])
     }
 
-    fn read(&self) -> Result<(Certificate, [SystemTime; 2]), AccessError> {
+    /// Reads both; valid at that time, if one is given.
+    fn read(&self, at: Option<Timestamp>) -> Result<(Certificate, [SystemTime; 2]), AccessError> {
         let read = |path: &Path| {
             fs::read_to_string(path).map_err(|error| StateError::io(path, "read", error))
         };
         let written =
             self.written().map_err(|error| StateError::io(&self.certificate, "read", error))?;
         let (chain, key) = (read(&self.certificate)?, Secret::from(read(&self.key)?));
-        Ok((Certificate::read(&chain, &key, Timestamp::now())?, written))
+        let certificate = match at {
+            Some(at) => Certificate::read(&chain, &key, at)?,
+            None => Certificate::parse(&chain, &key)?,
+        };
+        Ok((certificate, written))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,10 @@ const HASHING: usize = 2;
 /// Refusals of unknown callers that are recorded one by one in a minute: nobody shall be able to flood the log.
 const REFUSALS: u32 = 60;
 const MINUTE: Duration = Duration::from_secs(60);
+/// So often it is looked whether a token is still there whose stream goes on.
+const LOOK: Duration = Duration::from_secs(5);
+/// The public name of the token of `--token-file`.
+const TOKEN_FILE: &str = "token-file";
 
 /// How [`Access`] is set up.
 #[derive(Debug)]
@@ -48,7 +53,9 @@ pub struct Access {
     sessions: Sessions,
     throttle: Throttle,
     setup: Setup,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
+    /// Counts changes of what people sign in with.
+    changes: AtomicU64,
     /// The log of who did what.
     pub audit: AuditLog,
     refusals: Mutex<Refusals>,
@@ -93,7 +100,8 @@ impl Access {
             token: options.token,
             sessions: Sessions::new(options.limits),
             throttle: Throttle::default(),
-            hashing: Semaphore::new(HASHING),
+            hashing: Arc::new(Semaphore::new(HASHING)),
+            changes: AtomicU64::new(0),
             refusals: Mutex::new(Refusals { since: Instant::now(), recorded: 0, unrecorded: 0 }),
         })
     }
@@ -107,10 +115,10 @@ impl Access {
     pub(crate) fn by_token(&self, given: &[u8], connection: Connection) -> Option<Caller> {
         if self.token.as_ref().is_some_and(|token| token.is(given)) {
             return Some(Caller {
-                name: "token-file".into(),
+                name: TOKEN_FILE.into(),
                 role: Role::Administrator,
                 read_only: false,
-                kind: CallerKind::Token("token-file".into()),
+                kind: CallerKind::Token(TOKEN_FILE.into()),
                 connection,
             });
         }
@@ -151,6 +159,27 @@ impl Access {
         }
     }
 
+    /// Returns when the caller may not ask any more: its session has ended, or its token or user is gone.
+    pub(crate) async fn until_gone(self: Arc<Self>, caller: Caller, ending: Option<Ending>) {
+        if let Some(ending) = ending {
+            return ending.wait().await;
+        }
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let stays = match &caller.kind {
+                CallerKind::Socket => true,
+                CallerKind::Session(_) => false,
+                CallerKind::Certificate => self.users.role(&caller.name).is_some(),
+                CallerKind::Token(id) => {
+                    **id == *TOKEN_FILE || self.tokens.is_valid(id, Timestamp::now())
+                }
+            };
+            if !stays {
+                return;
+            }
+        }
+    }
+
     /// Checks user, password and code, and begins a session. Returns what the cookie holds.
     pub(crate) async fn sign_in(
         self: &Arc<Self>,
@@ -163,18 +192,44 @@ impl Access {
         if let Some(wait) = self.throttle.wait(&account, from, Instant::now()) {
             return Err(SignInError::Throttled(wait));
         }
-        let desk = self.clone();
-        let proof = self.hash(move || desk.users.prove(&user, &password, code.as_deref())).await?;
-        match proof {
-            Proof::Wrong => {
-                self.throttle.mistake(&account, from, Instant::now());
-                return Err(SignInError::Wrong);
-            }
+        let changes = self.changes.load(Ordering::SeqCst);
+        match self.prove(&account, user, password, code, from).await? {
+            Proof::Wrong => return Err(SignInError::Wrong),
             Proof::CodeNeeded => return Err(SignInError::CodeNeeded),
             Proof::Right => self.throttle.success(&account, from, Instant::now()),
         }
         let role = self.users.role(&account).ok_or(SignInError::Wrong)?;
-        self.begin(&account, role, &agent, from)
+        let begun = self.begin(&account, role, &agent, from)?;
+        if self.changes.load(Ordering::SeqCst) != changes {
+            // What was proved may be over: sessions were ended before this one began.
+            let _ = self.end_session(&begun.1.id, None);
+            return Err(SignInError::Wrong);
+        }
+        Ok(begun)
+    }
+
+    /// Tries a password. A mistake counts even if nobody waits for the answer any more.
+    async fn prove(
+        self: &Arc<Self>,
+        account: &str,
+        user: String,
+        password: Secret,
+        code: Option<String>,
+        from: Option<IpAddr>,
+    ) -> Result<Proof, SignInError> {
+        let (desk, account) = (self.clone(), account.to_owned());
+        let prove = move || {
+            // Who waited in line meets what those before did.
+            if let Some(wait) = desk.throttle.wait(&account, from, Instant::now()) {
+                return Err(SignInError::Throttled(wait));
+            }
+            let proof = desk.users.prove(&user, &password, code.as_deref());
+            if proof == Proof::Wrong {
+                desk.throttle.mistake(&account, from, Instant::now());
+            }
+            Ok(proof)
+        };
+        self.hash(prove).await?
     }
 
     fn begin(
@@ -189,6 +244,24 @@ impl Access {
         Ok((cookie, session, role))
     }
 
+    /// Whether it is the link's token. The right one is never made to wait: nobody can guess it, so nobody shall keep
+    /// its owner out by guessing.
+    pub(crate) fn check_link(
+        &self,
+        token: &Secret,
+        from: Option<IpAddr>,
+    ) -> Result<(), SignInError> {
+        let account = "/setup";
+        if self.setup.is(token) {
+            return Ok(());
+        }
+        if let Some(wait) = self.throttle.wait(account, from, Instant::now()) {
+            return Err(SignInError::Throttled(wait));
+        }
+        self.throttle.mistake(account, from, Instant::now());
+        Err(SignInError::Link)
+    }
+
     /// Makes the first administrator, by the link, and begins a session.
     pub(crate) async fn set_up(
         self: &Arc<Self>,
@@ -198,14 +271,7 @@ impl Access {
         agent: &str,
         from: Option<IpAddr>,
     ) -> Result<(Secret, Session, Role), SignInError> {
-        let account = "/setup";
-        if let Some(wait) = self.throttle.wait(account, from, Instant::now()) {
-            return Err(SignInError::Throttled(wait));
-        }
-        if !self.setup.is(token) {
-            self.throttle.mistake(account, from, Instant::now());
-            return Err(SignInError::Link);
-        }
+        self.check_link(token, from)?;
         let (desk, user) = (self.clone(), name.clone());
         let role = Role::Administrator;
         let added =
@@ -223,7 +289,12 @@ impl Access {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AccessError> {
-        let _permit = self.hashing.acquire().await.map_err(|_| NoRandom)?;
+        let permit = self.hashing.clone().acquire_owned().await.map_err(|_| NoRandom)?;
+        // Who hangs up makes no room while the work goes on.
+        let work = move || {
+            let _permit = permit;
+            work()
+        };
         tokio::task::spawn_blocking(work).await.map_err(|_| AccessError::Random(NoRandom))
     }
 
@@ -265,6 +336,7 @@ impl Access {
     /// Removes a user and ends their sessions.
     pub(crate) fn remove_user(&self, name: &Name) -> Result<User, AccessError> {
         let removed = self.users.remove(name)?;
+        self.changes.fetch_add(1, Ordering::SeqCst);
         self.sessions.end(|session| *session.user == *name.as_str());
         Ok(removed)
     }
@@ -276,10 +348,15 @@ impl Access {
         password: Secret,
         but: Option<&str>,
     ) -> Result<(), AccessError> {
-        let (desk, user) = (self.clone(), name.clone());
-        self.hash(move || desk.users.set_password(&user, &password)).await??;
-        self.sessions.end(|session| *session.user == *name.as_str() && Some(&*session.id) != but);
-        Ok(())
+        let (desk, user, but) = (self.clone(), name.clone(), but.map(str::to_owned));
+        let set = move || {
+            desk.users.set_password(&user, &password)?;
+            desk.changes.fetch_add(1, Ordering::SeqCst);
+            let is_but = |session: &Session| Some(&*session.id) == but.as_deref();
+            desk.sessions.end(|session| *session.user == *user.as_str() && !is_but(session));
+            Ok(())
+        };
+        self.hash(set).await?
     }
 
     /// Whether it is the user's password. A wrong one counts as a wrong try to sign in.
@@ -289,16 +366,9 @@ impl Access {
         password: Secret,
         from: Option<IpAddr>,
     ) -> Result<(), SignInError> {
-        if let Some(wait) = self.throttle.wait(name.as_str(), from, Instant::now()) {
-            return Err(SignInError::Throttled(wait));
-        }
-        let (desk, user) = (self.clone(), name.clone());
-        match self.hash(move || desk.users.prove(user.as_str(), &password, None)).await? {
+        match self.prove(name.as_str(), name.to_string(), password, None, from).await? {
             Proof::Right | Proof::CodeNeeded => Ok(()),
-            Proof::Wrong => {
-                self.throttle.mistake(name.as_str(), from, Instant::now());
-                Err(SignInError::Wrong)
-            }
+            Proof::Wrong => Err(SignInError::Wrong),
         }
     }
 
@@ -329,10 +399,11 @@ impl Access {
     ///
     /// # Errors
     /// When it is no such backup, or nobody could administrate afterwards.
-    pub fn read(kept: Value) -> Result<Kept, AccessError> {
+    pub fn read(&self, kept: Value) -> Result<Kept, AccessError> {
         let kept: Kept =
             serde_json::from_value(kept).map_err(|error| AccessError::Backup(error.to_string()))?;
-        if !kept.users.is_empty() && !kept.users.values().any(User::can_administrate) {
+        let is_new = kept.users.is_empty() && self.users.is_empty();
+        if !is_new && !kept.users.values().any(User::can_administrate) {
             return Err(AccessError::Backup("none of its users can administrate".to_owned()));
         }
         Ok(kept)
@@ -345,8 +416,9 @@ impl Access {
     pub fn import(&self, kept: Kept) -> Result<(), AccessError> {
         let empty = kept.users.is_empty();
         self.users.replace(kept.users)?;
-        self.tokens.replace(kept.tokens)?;
+        self.changes.fetch_add(1, Ordering::SeqCst);
         self.sessions.end(|_| true);
+        self.tokens.replace(kept.tokens)?;
         if !empty {
             self.setup.end();
         }

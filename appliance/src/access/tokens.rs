@@ -38,6 +38,7 @@ type All = BTreeMap<String, Token>;
 pub(super) struct Tokens {
     path: PathBuf,
     all: Mutex<All>,
+    writing: Mutex<()>,
     used: Mutex<HashMap<String, Timestamp>>,
 }
 
@@ -54,7 +55,7 @@ impl Tokens {
     pub(super) fn open(directory: &std::path::Path) -> Result<Self, StateError> {
         let path = directory.join(FILE);
         let all = Mutex::new(files::read_json(&path)?);
-        Ok(Self { path, all, used: Mutex::default() })
+        Ok(Self { path, all, writing: Mutex::default(), used: Mutex::default() })
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
@@ -117,12 +118,19 @@ impl Tokens {
         &self,
         change: impl FnOnce(&mut All) -> Result<T, AccessError>,
     ) -> Result<T, AccessError> {
-        let mut all = self.all();
-        let mut next = all.clone();
+        // One writer at a time; readers need not wait for the disk.
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.all().clone();
         let result = change(&mut next)?;
         files::write_json(&self.path, &next)?;
-        *all = next;
+        *self.all() = next;
         Ok(result)
+    }
+
+    /// Whether there is such a token that has not expired.
+    pub(super) fn is_valid(&self, id: &str, now: Timestamp) -> bool {
+        let all = self.all();
+        all.get(id).is_some_and(|token| token.expires.is_none_or(|expires| expires > now))
     }
 
     /// The token that was sent, if it is one and has not expired.

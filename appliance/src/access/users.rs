@@ -77,6 +77,7 @@ type All = BTreeMap<Name, User>;
 pub(super) struct Users {
     path: PathBuf,
     all: Mutex<All>,
+    writing: Mutex<()>,
     codes: Mutex<Codes>,
 }
 
@@ -100,7 +101,7 @@ impl Users {
     pub(super) fn open(directory: &std::path::Path) -> Result<Self, StateError> {
         let path = directory.join(FILE);
         let all = Mutex::new(files::read_json(&path)?);
-        Ok(Self { path, all, codes: Mutex::default() })
+        Ok(Self { path, all, writing: Mutex::default(), codes: Mutex::default() })
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
@@ -140,11 +141,12 @@ impl Users {
         &self,
         change: impl FnOnce(&mut All) -> Result<T, AccessError>,
     ) -> Result<T, AccessError> {
-        let mut all = self.all();
-        let mut next = all.clone();
+        // One writer at a time; readers need not wait for the disk.
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.all().clone();
         let result = change(&mut next)?;
         files::write_json(&self.path, &next)?;
-        *all = next;
+        *self.all() = next;
         Ok(result)
     }
 

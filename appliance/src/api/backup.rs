@@ -13,8 +13,8 @@ use utoipa_axum::routes;
 use super::confirmation::committed;
 use super::state::{Asking, By, Params, Text, json};
 use super::{Api, ApiError};
-use crate::access::{Access, AccessError};
-use crate::engine::ChangeError;
+use crate::access::AccessError;
+use crate::engine::{ChangeError, EngineGone};
 use crate::store::{BackupError, Change, Contents, Order, Refusal};
 use crate::wire::{Applied, Backup, BackupRequest, ProblemDetails, RestoreRequest, RevisionOrigin};
 
@@ -144,7 +144,8 @@ pub(super) async fn restore(
     let mut contents = sealed(move || Contents::open(&backup, &passphrase)).await?;
     let secrets = contents.secrets.take();
     // Everything that can be wrong with them is found before anything changes.
-    let known = if keep_users || secrets.is_null() { None } else { Some(Access::read(secrets)?) };
+    let known =
+        if keep_users || secrets.is_null() { None } else { Some(api.access.read(secrets)?) };
     let order = Order {
         message: Some(format!("the backup of {made}, revision {}", contents.revision)),
         confirm_seconds: request.confirm_seconds,
@@ -152,11 +153,17 @@ pub(super) async fn restore(
         dry_run,
         ..asking.order(Change::Restore(Box::new(contents)))
     };
-    let applied = api.engine.submit(order).await?;
-    if let Some(known) = known.filter(|_| !dry_run) {
-        api.access.import(known).map_err(|error| ApiError::HalfRestored(Box::new(error)))?;
-    }
-    Ok(committed(applied))
+    // To its end even if the client hangs up in between.
+    let restoring = tokio::spawn(async move {
+        let applied = api.engine.submit(order).await?;
+        if let Some(known) = known.filter(|_| !dry_run) {
+            let imported = tokio::task::spawn_blocking(move || api.access.import(known)).await;
+            let imported = imported.map_err(|_| EngineGone)?;
+            imported.map_err(|error| ApiError::HalfRestored(Box::new(error)))?;
+        }
+        Ok::<_, ApiError>(applied)
+    });
+    Ok(committed(restoring.await.map_err(|_| EngineGone)??))
 }
 
 /// Making a key of a passphrase takes a while on purpose: others should not wait for it.

@@ -41,6 +41,8 @@ pub(super) struct Told {
     pub(super) who: Option<String>,
     pub(super) before: Option<Value>,
     pub(super) after: Option<Value>,
+    /// The record of its beginning, where the handler wrote one.
+    pub(super) begun: Option<u64>,
 }
 
 /// Why a request was not carried out, for the audit log.
@@ -78,8 +80,9 @@ pub(super) async fn check(
         }
         Ok(known)
     });
-    // Before anything is done, so that nothing is done that is recorded nowhere. A sign-in changes nothing that stays.
-    let stays = caller.is_some() || target == "/v1/setup" && access.setup_token().is_some();
+    // Before anything is done, so that nothing is done that is recorded nowhere. A sign-in changes nothing that stays; the
+    // set-up is written down by its handler, once its link is found to be right.
+    let stays = caller.is_some();
     let mut begun = None;
     let passed = match passed {
         Ok(known) if effect == Effect::Changes && !dry_run && stays => {
@@ -93,7 +96,7 @@ pub(super) async fn check(
     let response = match passed {
         Ok(known) => {
             request.extensions_mut().insert(connection);
-            let ending = known.caller.as_ref().and_then(|caller| access.ending(caller));
+            let gone = known.caller.clone().map(|caller| (access.ending(&caller), caller));
             if let Some(caller) = known.caller {
                 request.extensions_mut().insert(caller);
             }
@@ -101,9 +104,10 @@ pub(super) async fn check(
                 request.extensions_mut().insert(WithSession(session));
             }
             let response = next.run(request).await;
-            match ending {
-                Some(ending) if is_stream(&response) => response.map(|body| {
-                    Body::from_stream(body.into_data_stream().take_until(ending.wait()))
+            match gone {
+                Some((ending, caller)) if is_stream(&response) => response.map(|body| {
+                    let gone = access.clone().until_gone(caller, ending);
+                    Body::from_stream(body.into_data_stream().take_until(Box::pin(gone)))
                 }),
                 _ => response,
             }
@@ -119,8 +123,9 @@ pub(super) async fn check(
     }
     let (response, mut entry) =
         entry(response, caller.as_ref(), connection, format!("{method} {target}")).await;
-    entry.begun = begun;
-    access.record(entry, caller.is_none() && refused).await;
+    entry.begun = begun.or(entry.begun);
+    // Whoever it is that nobody knows, their failures are counted, not only what was refused.
+    access.record(entry, caller.is_none() && !status.is_success()).await;
     response
 }
 
@@ -281,13 +286,13 @@ async fn entry(
         before: told.before,
         after: told.after,
         unrecorded: 0,
-        begun: None,
+        begun: told.begun,
     };
     (response, entry)
 }
 
 /// What the audit log is told before something is done.
-fn beginning(caller: Option<&Caller>, connection: Connection, action: String) -> Entry {
+pub(super) fn beginning(caller: Option<&Caller>, connection: Connection, action: String) -> Entry {
     Entry {
         who: caller.map_or("-", |caller| &*caller.name).to_owned(),
         kind: caller.map_or("-", |caller| caller.kind.as_str()).to_owned(),

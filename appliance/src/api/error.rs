@@ -259,7 +259,11 @@ impl IntoResponse for ApiError {
             detail: self.to_string(),
             problems: self.problems(),
         };
-        let why = Why(details.detail.clone());
+        // What a parser says of a request may quote a password in it: that is for its sender only.
+        let why = Why(match &self {
+            Self::Request(_) => "the request cannot be understood".to_owned(),
+            _ => details.detail.clone(),
+        });
         let mut response = (status, axum::Json(details)).into_response();
         response.extensions_mut().insert(why);
         let headers = response.headers_mut();

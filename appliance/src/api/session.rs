@@ -1,13 +1,13 @@
 //! Signing in and out, and who is signed in.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, http};
 use serde_json::json;
 
-use super::door::{COOKIE, Told, WithSession, cookie};
+use super::door::{COOKIE, Told, WithSession, beginning, cookie};
 use super::state::{By, IdInPath, Small};
 use super::{Api, ApiError};
 use crate::access::{self, Caller, CallerKind, Connection, Role, Secret, SignIn};
@@ -195,15 +195,23 @@ pub(super) async fn set_up(
     Small(request): Small<SetupRequest>,
 ) -> Result<Response, ApiError> {
     let SetupRequest { token, user, password } = request;
-    let told = Told {
+    let from = connection.address();
+    api.access.check_link(&token, from)?;
+    let beginning = beginning(None, connection, "POST /v1/setup".to_owned());
+    let mut told = Told {
         who: Some(user.to_string()),
-        after: Some(json!({"user": user, "role": Role::Administrator})),
+        begun: Some(api.access.record_beginning(beginning).await?),
         ..Told::default()
     };
-    let from = connection.address();
+    let after = json!({"user": user, "role": Role::Administrator});
     let begun = api.access.set_up(&token, user, password, &agent(&headers), from).await;
-    let mut response = signed_in(begun.map_err(ApiError::SignIn)?, connection);
-    let extensions: &mut http::Extensions = response.extensions_mut();
-    extensions.insert(told);
+    let mut response = match begun {
+        Ok(begun) => {
+            told.after = Some(after);
+            signed_in(begun, connection)
+        }
+        Err(error) => ApiError::SignIn(error).into_response(),
+    };
+    response.extensions_mut().insert(told);
     Ok(response)
 }

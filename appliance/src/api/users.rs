@@ -28,7 +28,7 @@ fn view(name: &Name, user: &access::User) -> User {
 
 /// The answer, with what the audit log is told.
 fn told(mut response: Response, before: Option<Value>, after: Option<Value>) -> Response {
-    response.extensions_mut().insert(Told { who: None, before, after });
+    response.extensions_mut().insert(Told { before, after, ..Told::default() });
     response
 }
 

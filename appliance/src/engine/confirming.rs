@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tracing::info;
 
 use super::{ChangeError, Engine};
-use crate::access::Connection;
+use crate::access::{Connection, Role};
 use crate::event::{Event, EventKind, Severity};
 use crate::store::{Author, Change, Order, Pended, Pending, Refusal, Write};
 use crate::wire::{Confirmation, ConfirmationState, PendingCommit, Revision};
@@ -61,6 +61,23 @@ impl Engine {
     /// The commit that waits to be confirmed.
     pub fn confirmation(&self) -> Confirmation {
         Confirmation { pending: self.waiting.as_ref().map(Waiting::shown) }
+    }
+
+    /// Refuses to let a role confirm what it could not have committed: to confirm is to make it stay.
+    ///
+    /// # Errors
+    /// When the commit that waits is for a higher role, or the revision before it cannot be read.
+    pub fn may_confirm(&self, role: Role) -> Result<(), ChangeError> {
+        let Some(waiting) = self.waiting.as_ref().filter(|_| role < Role::Administrator) else {
+            return Ok(());
+        };
+        let diff = self.objects_of(waiting.pending.returns_to)?.diff(&self.desired.objects);
+        match Role::to_commit(&diff).filter(|(needs, _)| role < *needs) {
+            Some((needs, because)) => {
+                Err(Refusal::NotAllowed { needs, because: because.clone() }.into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Confirms the commit that waits.

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use sluice_model::objects::{Objects, Source};
 use sluice_model::{Diff, LinkName, ObjectId, Parsed, Policy, Problem};
 use sluice_planner::Plan;
+use sluice_planner::card::CardsPlan;
 use tracing::{info, warn};
 
 use super::confirming::Waiting;
@@ -75,7 +76,14 @@ impl Engine {
         }
         let paper = Paper::of(&order, self.waiting.as_ref());
         let Order { change, accept_warnings, session, connection, role, .. } = order;
-        let Proposal { desired, diff } = self.proposal(change, &paper.author.name)?;
+        if !dry_run {
+            self.store.mend()?;
+        }
+        let proposal = self.proposal(change, &paper.author.name);
+        if matches!(proposal, Err(ChangeError::State(_))) {
+            self.store.doubt();
+        }
+        let Proposal { desired, diff } = proposal?;
         // What a candidate, a rollback or a backup changes is known only now.
         if let Some((needs, because)) = Role::to_commit(&diff).filter(|(needs, _)| role < *needs)
             && !dry_run
@@ -98,11 +106,10 @@ impl Engine {
             self.await_required_cards(&desired.objects).await;
         }
         if dry_run {
-            let mut plan = self.plan(&desired.objects)?;
-            if is_demanding {
-                self.refuse_impossible(&desired.objects, &plan)?;
-            }
-            let cards = self.plan_cards(&desired.objects, &plan)?;
+            let tried = self.try_plan(&desired.objects, is_demanding);
+            // Of services that were only supposed, nothing is remembered.
+            diff.added.iter().for_each(|id| self.planning.forget_health(&id.name));
+            let (mut plan, cards) = tried?;
             plan.placements.clone_from(&cards.placements);
             let plan = Some(self.view_of(&plan, &cards, desired.revision));
             let revision = desired.revision;
@@ -146,6 +153,20 @@ impl Engine {
         );
         let pending = self.waiting.as_ref().map(Waiting::shown);
         Ok(Applied { revision: self.revision(), diff, warnings, pending, ..Applied::default() })
+    }
+
+    /// Where everything would run.
+    fn try_plan(
+        &mut self,
+        objects: &Objects,
+        is_demanding: bool,
+    ) -> Result<(Plan, CardsPlan), ChangeError> {
+        let plan = self.plan(objects)?;
+        if is_demanding {
+            self.refuse_impossible(objects, &plan)?;
+        }
+        let cards = self.plan_cards(objects, &plan)?;
+        Ok((plan, cards))
     }
 
     /// What would be after a change.

@@ -368,15 +368,27 @@ impl Store {
         self.failed = true;
     }
 
-    fn write(&mut self) -> Result<WriteTransaction, StoreError> {
+    /// Opens the database anew after a failure. What is only read needs it, too: a handle that could not be opened again
+    /// answers nothing.
+    ///
+    /// # Errors
+    /// When it still cannot be opened.
+    pub fn mend(&mut self) -> Result<(), StoreError> {
         if self.failed {
             // The file is locked: the old handle goes first.
             self.database = None;
             self.database = Some((self.open)()?);
             self.failed = false;
         }
-        let database = self.database()?;
-        database.begin_write().map_err(|error| self.error("begin to write", error))
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<WriteTransaction, StoreError> {
+        self.mend()?;
+        let begun = self.database()?.begin_write();
+        // After one failure, of a read too, this handle refuses for good.
+        self.failed |= begun.is_err();
+        begun.map_err(|error| self.error("begin to write", error))
     }
 
     pub(super) fn read(&self) -> Result<ReadTransaction, StoreError> {

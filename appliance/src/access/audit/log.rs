@@ -15,6 +15,8 @@ use super::segments::{self, Rotation, Segment};
 use crate::access::{StateError, files};
 
 const DIRECTORY: &str = "audit";
+/// Longer addresses and reasons are cut.
+const TEXT_LETTERS: usize = 512;
 /// A value longer than that is recorded as its length: a record is no backup.
 const VALUE_BYTES: usize = 16 << 10;
 
@@ -72,12 +74,14 @@ impl AuditLog {
     ///
     /// # Errors
     /// When it cannot be written: then it must not be done.
-    pub fn begin(&self, entry: Entry) -> Result<u64, StateError> {
+    pub fn begin(&self, mut entry: Entry) -> Result<u64, StateError> {
+        shorten(&mut entry);
         self.write(entry).inspect_err(|error| error!(%error, "the audit log cannot be written"))
     }
 
     /// Adds a record, and tells the daemon's log, which journald keeps elsewhere.
     pub fn append(&self, mut entry: Entry) {
+        shorten(&mut entry);
         for value in [&mut entry.before, &mut entry.after] {
             let length = value.as_ref().map_or(0, |value| value.to_string().len());
             if length > VALUE_BYTES {
@@ -191,6 +195,15 @@ impl AuditLog {
         // Nothing is written meanwhile.
         let _end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         chain::check(&self.directory)
+    }
+}
+
+/// Addresses and reasons hold what was sent: a long one shall not push others out of the log.
+fn shorten(entry: &mut Entry) {
+    for text in [Some(&mut entry.action), entry.reason.as_mut()].into_iter().flatten() {
+        if let Some((end, _)) = text.char_indices().nth(TEXT_LETTERS) {
+            text.truncate(end);
+        }
     }
 }
 

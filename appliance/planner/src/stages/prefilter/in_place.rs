@@ -1,6 +1,7 @@
 //! Single prefixes come and go in the half that is active, while packets are looked up in it.
 //!
-//! At every moment each source meets what the old set or what the new set says of it:
+//! At every moment each source meets what the old set or what the new set says of it (a change whose prefixes lie in each
+//! other is not made so, see [`is_torn`]):
 //! - an entry becomes what it is by one word (of IPv6 the last of its words; until then it is free);
 //! - longer prefixes come before shorter ones and go after them, and all that come before all that go;
 //! - what goes leaves a free entry, in the last place of a line a *removed* one: a free one there would end the search of
@@ -49,6 +50,8 @@ pub(super) trait Layout: Copy + Ord {
     const BITMAP_WORDS: u32;
 
     fn read(words: &[Shared64; 8]) -> Self::Line;
+    /// Whether the other prefix lies in this one.
+    fn covers(self, other: Self) -> bool;
     fn length(self) -> u32;
     /// Its home position.
     fn home(self) -> u32;
@@ -57,6 +60,8 @@ pub(super) trait Layout: Copy + Ord {
     /// Whether this is the prefix of an entry that is in use.
     fn is_at(self, line: &Self::Line, way: usize) -> bool;
     fn put(self, line: &mut Self::Line, way: usize, word: PrefilterWord);
+    /// Frees an entry.
+    fn clear(line: &mut Self::Line, way: usize, word: PrefilterWord);
     /// Its bits in the bitmap, first and last.
     fn units(self) -> Option<(u32, u32)>;
     fn write_lines(run: Run<Self::Line>) -> Write;
@@ -74,6 +79,10 @@ impl Layout for Ipv4Net {
             PrefilterEntry4 { address: word as u32, word: PrefilterWord((word >> 32) as u32) }
         });
         PrefilterLine4 { entries }
+    }
+
+    fn covers(self, other: Self) -> bool {
+        self.contains(&other)
     }
 
     fn length(self) -> u32 {
@@ -99,6 +108,12 @@ impl Layout for Ipv4Net {
 
     fn put(self, line: &mut PrefilterLine4, way: usize, word: PrefilterWord) {
         line.entries[way] = PrefilterEntry4 { address: address4(self.network())[0], word };
+    }
+
+    /// The address goes, too: who read it before its place is given to another prefix must not take that one's word for
+    /// this one's.
+    fn clear(line: &mut PrefilterLine4, way: usize, word: PrefilterWord) {
+        line.entries[way] = PrefilterEntry4 { address: 0, word };
     }
 
     fn units(self) -> Option<(u32, u32)> {
@@ -129,6 +144,10 @@ impl Layout for Ipv6Net {
         PrefilterLine6 { entries: std::array::from_fn(entry), reserved: 0 }
     }
 
+    fn covers(self, other: Self) -> bool {
+        self.contains(&other)
+    }
+
     fn length(self) -> u32 {
         self.prefix_len().into()
     }
@@ -152,6 +171,10 @@ impl Layout for Ipv6Net {
 
     fn put(self, line: &mut PrefilterLine6, way: usize, word: PrefilterWord) {
         line.entries[way] = PrefilterEntry6 { address: address6(self.network()), word };
+    }
+
+    fn clear(line: &mut PrefilterLine6, way: usize, word: PrefilterWord) {
+        line.entries[way].word = word;
     }
 
     fn units(self) -> Option<(u32, u32)> {
@@ -212,10 +235,33 @@ pub(super) fn change<P: Layout>(changes: &Changes<P>, active: Active) -> Option<
         let (line, way) = editing.find(prefix)?;
         let is_last = way == P::WAYS - 1;
         let word = if is_last { PrefilterWord::REMOVED } else { PrefilterWord::default() };
-        editing.edit(line, |line| P::set_word(line, way, word))?;
+        editing.edit(line, |line| P::clear(line, way, word))?;
         spare_bits += prefix.units().map_or(0, |(first, last)| u64::from(last - first) + 1);
     }
     Some(Changed { writes: editing.writes, spare_bits })
+}
+
+/// Whether an added prefix lies in another one that changes. A packet is looked up length by length: it may look for the
+/// added one before that is there, and for the other after that is gone, and find neither.
+pub(super) fn is_torn<P: Layout>(changes: &Changes<P>) -> bool {
+    let added = changes.added.iter().map(|(prefix, _)| (*prefix, true));
+    let turned = changes.turned.iter().map(|(prefix, _)| (*prefix, false));
+    let removed = changes.removed.iter().map(|prefix| (*prefix, false));
+    let mut all: Vec<_> = added.chain(turned).chain(removed).collect();
+    // A prefix comes right before those that lie in it.
+    all.sort_unstable();
+    let mut outer: Option<P> = None;
+    for (prefix, is_new) in all {
+        match outer {
+            Some(wide) if wide.covers(prefix) => {
+                if is_new {
+                    return true;
+                }
+            }
+            _ => outer = Some(prefix),
+        }
+    }
+    false
 }
 
 struct Editing<'a, P: Layout> {

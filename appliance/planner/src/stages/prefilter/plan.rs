@@ -261,7 +261,11 @@ impl Family {
         let is_searched = |(prefix, _): &(P, bool)| self.lengths.has(prefix.length());
         // Half of what a change may make it too large for is left before it shrinks.
         let is_good = prefixes > 0 && fits <= lines && fits * 8 > lines;
-        if !is_good || changes.len() > FEW.max(before / 4) || !changes.added.iter().all(is_searched)
+        let is_few = changes.len() <= FEW.max(before / 4);
+        if !is_good
+            || !is_few
+            || !changes.added.iter().all(is_searched)
+            || in_place::is_torn(changes)
         {
             return None;
         }
