@@ -64,6 +64,9 @@ pub(crate) fn test(options: &Options) -> Result<ExitCode> {
     // The kernel crate embeds the programs, so nothing compiles without them.
     ebpf::build()?;
     let tiers = if options.tiers.is_empty() { Tier::value_variants() } else { &options.tiers };
+    if tiers.contains(&Tier::Console) {
+        console::prepare()?;
+    }
     let selection = Selection::read()?;
     let mut total = Summary::default();
     let mut table = Vec::new();
