@@ -10,6 +10,7 @@ mod desk;
 mod error;
 mod files;
 mod password;
+mod register;
 mod role;
 mod secret;
 mod sessions;

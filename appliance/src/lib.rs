@@ -2,7 +2,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`store`] | desired objects: files, API, the snapshot on disk |
+//! | [`store`] | desired objects: files, API, the database with candidates and revisions |
 //! | [`engine`] | the reconcile loop, the only writer to the kernel |
 //! | [`health`] | probes of backends |
 //! | [`event`] | the log of what happened |
@@ -26,5 +26,6 @@ mod probe_card;
 pub mod series;
 pub mod store;
 pub mod supervisor;
+mod tls;
 mod trace;
 pub mod wire;

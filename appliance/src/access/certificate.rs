@@ -1,12 +1,10 @@
 //! The gateway's certificate: what it says, whether its key fits, and one made here where none was given.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd};
-use ring::digest;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,6 +15,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
+use super::secret::sha256;
 use super::{AccessError, Secret};
 
 /// A chain of certificates with the key of its first one, found to fit.
@@ -130,13 +129,9 @@ impl CertificateAbout {
     }
 }
 
-/// The SHA-256 of a certificate, in hexadecimal digits.
+/// What a client compares.
 pub(crate) fn fingerprint(certificate: &[u8]) -> String {
-    let digest = digest::digest(&digest::SHA256, certificate);
-    digest.as_ref().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    sha256(certificate)
 }
 
 /// The name of a machine or person in a client's certificate: its first DNS name. The common name counts as little as it does for

@@ -8,16 +8,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig};
 use tracing::{info, warn};
 
 use super::certificate::{Certificate, CertificateAbout};
 use super::{AccessError, Secret, StateError, files};
+use crate::tls;
 
 /// Where a certificate comes from that others keep, such as an ACME client.
 #[derive(Clone, Debug)]
@@ -129,15 +128,17 @@ impl Certificates {
         let provider = Arc::new(default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .map_err(tls)?;
+            .map_err(unusable)?;
         let builder = match client_ca {
             None => builder.with_no_client_auth(),
             Some(path) => {
-                let roots = Arc::new(authorities(path)?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
-                    .allow_unauthenticated()
-                    .build()
-                    .map_err(|error| client_ca_error(path, &error))?;
+                let roots =
+                    tls::authorities(path).map_err(|error| client_ca_error(path, &error))?;
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .allow_unauthenticated()
+                        .build()
+                        .map_err(|error| client_ca_error(path, &error))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
@@ -206,23 +207,10 @@ fn names(listen: Option<SocketAddr>) -> Vec<String> {
     names
 }
 
-fn authorities(path: &Path) -> Result<RootCertStore, AccessError> {
-    let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    for certificate in certificates.map_err(|error| client_ca_error(path, &error))? {
-        roots.add(certificate).map_err(|error| client_ca_error(path, &error))?;
-    }
-    if roots.is_empty() {
-        return Err(client_ca_error(path, &"there is no certificate in it"));
-    }
-    Ok(roots)
-}
-
 fn client_ca_error(path: &Path, error: &dyn std::fmt::Display) -> AccessError {
     StateError::content(path, error).into()
 }
 
-fn tls(error: rustls::Error) -> AccessError {
+fn unusable(error: rustls::Error) -> AccessError {
     AccessError::Certificate { field: "TLS", problem: error.to_string() }
 }

@@ -69,7 +69,7 @@ pub(crate) struct Fingerprint(String);
 
 impl Fingerprint {
     pub(crate) fn of(secret: &[u8]) -> Self {
-        Self(HEXLOWER.encode(digest::digest(&digest::SHA256, secret).as_ref()))
+        Self(sha256(secret))
     }
 
     /// Compares in constant time.
@@ -82,6 +82,11 @@ impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fingerprint")
     }
+}
+
+/// The SHA-256 of bytes, in hexadecimal digits.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    HEXLOWER.encode(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 /// A public name for something that has a secret too: twelve random digits.

@@ -1,15 +1,15 @@
 //! Tokens for machines: of a role, perhaps for reading only, perhaps for a time.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sluice_model::Name;
 
+use super::register::Register;
 use super::secret::{Fingerprint, public_id};
-use super::{AccessError, Role, Secret, StateError, files};
+use super::{AccessError, Role, Secret, StateError};
 
 const FILE: &str = "tokens.json";
 const MOST: usize = 1000;
@@ -31,14 +31,10 @@ pub(crate) struct Token {
     secret: Fingerprint,
 }
 
-type All = BTreeMap<String, Token>;
-
 /// All tokens, in memory and in their file.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    path: PathBuf,
-    all: Mutex<All>,
-    writing: Mutex<()>,
+    known: Register<String, Token>,
     used: Mutex<HashMap<String, Timestamp>>,
 }
 
@@ -53,32 +49,23 @@ pub(crate) struct Scope {
 
 impl Tokens {
     pub(super) fn open(directory: &std::path::Path) -> Result<Self, StateError> {
-        let path = directory.join(FILE);
-        let all = Mutex::new(files::read_json(&path)?);
-        Ok(Self { path, all, writing: Mutex::default(), used: Mutex::default() })
-    }
-
-    fn all(&self) -> MutexGuard<'_, All> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(Self { known: Register::open(directory.join(FILE))?, used: Mutex::default() })
     }
 
     /// All tokens by their public names, with when they were used last since the daemon started.
     pub(super) fn list(&self) -> Vec<(String, Token, Option<Timestamp>)> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let all = self.all();
+        let all = self.known.all();
         all.iter().map(|(id, token)| (id.clone(), token.clone(), used.get(id).copied())).collect()
     }
 
     pub(super) fn kept(&self) -> BTreeMap<String, Token> {
-        self.all().clone()
+        self.known.all().clone()
     }
 
     /// Puts others in the place of all.
     pub(super) fn replace(&self, tokens: BTreeMap<String, Token>) -> Result<(), AccessError> {
-        self.change(|all| {
-            *all = tokens;
-            Ok(())
-        })
+        self.known.replace(tokens)
     }
 
     /// Makes a token. The secret is told once.
@@ -97,7 +84,7 @@ impl Tokens {
             expires: scope.expires,
             secret: Fingerprint::of(secret.reveal().as_bytes()),
         };
-        self.change(|all| {
+        self.known.change(|all| {
             let now = Timestamp::now();
             all.retain(|_, token| token.expires.is_none_or(|expires| expires > now));
             if all.len() >= MOST {
@@ -111,25 +98,12 @@ impl Tokens {
     }
 
     pub(super) fn remove(&self, id: &str) -> Result<Token, AccessError> {
-        self.change(|all| all.remove(id).ok_or_else(|| AccessError::NoToken(id.to_owned())))
-    }
-
-    fn change<T>(
-        &self,
-        change: impl FnOnce(&mut All) -> Result<T, AccessError>,
-    ) -> Result<T, AccessError> {
-        // One writer at a time; readers need not wait for the disk.
-        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = self.all().clone();
-        let result = change(&mut next)?;
-        files::write_json(&self.path, &next)?;
-        *self.all() = next;
-        Ok(result)
+        self.known.change(|all| all.remove(id).ok_or_else(|| AccessError::NoToken(id.to_owned())))
     }
 
     /// Whether there is such a token that has not expired.
     pub(super) fn is_valid(&self, id: &str, now: Timestamp) -> bool {
-        let all = self.all();
+        let all = self.known.all();
         all.get(id).is_some_and(|token| token.expires.is_none_or(|expires| expires > now))
     }
 
@@ -137,7 +111,7 @@ impl Tokens {
     pub(super) fn find(&self, given: &[u8], now: Timestamp) -> Option<(String, Token)> {
         let text = std::str::from_utf8(given).ok()?.strip_prefix(PREFIX)?;
         let (id, secret) = text.split_once('_')?;
-        let all = self.all();
+        let all = self.known.all();
         let (id, token) = all.get_key_value(id)?;
         let valid = token.secret.is(&Fingerprint::of(secret.as_bytes()))
             && token.expires.is_none_or(|expires| expires > now);

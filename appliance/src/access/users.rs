@@ -1,7 +1,6 @@
 //! Users and what they sign in by.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -9,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use sluice_model::Name;
 
 use super::password::PasswordHash;
+use super::register::Register;
 use super::totp::TotpKey;
-use super::{AccessError, Role, Secret, StateError, files};
+use super::{AccessError, Role, Secret, StateError};
 
 const FILE: &str = "users.json";
 const MOST: usize = 1000;
@@ -75,9 +75,7 @@ type All = BTreeMap<Name, User>;
 /// All users, in memory and in their file.
 #[derive(Debug)]
 pub(super) struct Users {
-    path: PathBuf,
-    all: Mutex<All>,
-    writing: Mutex<()>,
+    known: Register<Name, User>,
     codes: Mutex<Codes>,
 }
 
@@ -99,13 +97,7 @@ pub(super) enum Proof {
 
 impl Users {
     pub(super) fn open(directory: &std::path::Path) -> Result<Self, StateError> {
-        let path = directory.join(FILE);
-        let all = Mutex::new(files::read_json(&path)?);
-        Ok(Self { path, all, writing: Mutex::default(), codes: Mutex::default() })
-    }
-
-    fn all(&self) -> MutexGuard<'_, All> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(Self { known: Register::open(directory.join(FILE))?, codes: Mutex::default() })
     }
 
     fn codes(&self) -> MutexGuard<'_, Codes> {
@@ -113,49 +105,32 @@ impl Users {
     }
 
     pub(super) fn list(&self) -> All {
-        self.all().clone()
+        self.known.all().clone()
     }
 
     pub(super) fn get(&self, name: &Name) -> Option<User> {
-        self.all().get(name).cloned()
+        self.known.all().get(name).cloned()
     }
 
     pub(super) fn role(&self, name: &str) -> Option<Role> {
         let name = Name::new(name).ok()?;
-        self.all().get(&name).map(|user| user.role)
+        self.known.all().get(&name).map(|user| user.role)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.all().is_empty()
+        self.known.all().is_empty()
     }
 
     /// The user who signs in by the certificate of this name.
     pub(super) fn of_certificate(&self, dns_name: &str) -> Option<(Name, Role)> {
-        let all = self.all();
+        let all = self.known.all();
         let mut found = all.iter().filter(|(_, user)| user.certificate() == Some(dns_name));
         found.next().map(|(name, user)| (name.clone(), user.role))
     }
 
-    /// Changes a copy; what was kept on disk becomes what is in force.
-    fn change<T>(
-        &self,
-        change: impl FnOnce(&mut All) -> Result<T, AccessError>,
-    ) -> Result<T, AccessError> {
-        // One writer at a time; readers need not wait for the disk.
-        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = self.all().clone();
-        let result = change(&mut next)?;
-        files::write_json(&self.path, &next)?;
-        *self.all() = next;
-        Ok(result)
-    }
-
     /// Puts others in the place of all.
     pub(super) fn replace(&self, users: BTreeMap<Name, User>) -> Result<(), AccessError> {
-        self.change(|all| {
-            *all = users;
-            Ok(())
-        })
+        self.known.replace(users)
     }
 
     /// Adds a user. `first` only if there is no other.
@@ -175,7 +150,7 @@ impl Users {
             let hash = PasswordHash::new(name.as_str(), password)?;
             identities.push(Identity::Password { hash, totp: None });
         }
-        self.change(|all| {
+        self.known.change(|all| {
             if all.contains_key(name) || first && !all.is_empty() {
                 return Err(AccessError::Exists(name.clone()));
             }
@@ -199,7 +174,7 @@ impl Users {
         role: Option<Role>,
         certificate: Option<String>,
     ) -> Result<(User, User), AccessError> {
-        self.change(|all| {
+        self.known.change(|all| {
             if let Some(certificate) = &certificate {
                 free(all, certificate, name)?;
             }
@@ -219,7 +194,7 @@ impl Users {
     }
 
     pub(super) fn remove(&self, name: &Name) -> Result<User, AccessError> {
-        self.change(|all| {
+        self.known.change(|all| {
             let before = all.remove(name).ok_or_else(|| AccessError::NoUser(name.clone()))?;
             keep_an_administrator(all, name, &before)?;
             Ok(before)
@@ -228,7 +203,7 @@ impl Users {
 
     pub(super) fn set_password(&self, name: &Name, password: &Secret) -> Result<(), AccessError> {
         let new = PasswordHash::new(name.as_str(), password)?;
-        self.change(|all| {
+        self.known.change(|all| {
             let user = all.get_mut(name).ok_or_else(|| AccessError::NoUser(name.clone()))?;
             let old = user.identities.iter_mut().find_map(|identity| match identity {
                 Identity::Password { hash, .. } => Some(hash),
@@ -289,7 +264,7 @@ impl Users {
 
     /// Sets or takes away the key of the authenticator app.
     pub(super) fn set_key(&self, name: &Name, key: Option<TotpKey>) -> Result<(), AccessError> {
-        self.change(|all| {
+        self.known.change(|all| {
             let user = all.get_mut(name).ok_or_else(|| AccessError::NoUser(name.clone()))?;
             let kept = user.identities.iter_mut().find_map(|identity| match identity {
                 Identity::Password { totp, .. } => Some(totp),

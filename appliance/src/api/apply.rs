@@ -20,22 +20,22 @@ use crate::wire::{Applied, ProblemDetails};
 pub(super) struct ApplyParams {
     /// Check and plan, but change nothing.
     #[serde(default)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Put them into the caller's candidate; nothing takes effect.
     #[serde(default)]
-    candidate: bool,
+    pub(super) candidate: bool,
     /// Do it in spite of warnings.
     #[serde(default)]
-    accept_warnings: bool,
+    pub(super) accept_warnings: bool,
     /// What it is for, for the history.
     #[serde(default)]
-    message: Option<String>,
+    pub(super) message: Option<String>,
     /// Return to the revision before unless it is confirmed within so many seconds, over a new connection.
     #[serde(default)]
-    confirm_seconds: Option<u32>,
+    pub(super) confirm_seconds: Option<u32>,
     /// What problems call the body. Default: `request`.
     #[serde(default)]
-    file: Option<String>,
+    pub(super) file: Option<String>,
 }
 
 /// Creates or replaces all objects of the body, or none: several YAML documents, or JSON. Objects with a

@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::apply::ApplyParams;
 use super::confirmation::committed;
 use super::state::{Asking, By, Params, Text, json};
 use super::{Api, ApiError};
@@ -25,30 +26,6 @@ pub(super) struct ExportParams {
     /// The caller's candidate in place of what is in force.
     #[serde(default)]
     candidate: bool,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ImportParams {
-    /// Check and plan, but change nothing.
-    #[serde(default)]
-    dry_run: bool,
-    /// Put it into the caller's candidate; nothing takes effect.
-    #[serde(default)]
-    candidate: bool,
-    /// Do it in spite of warnings.
-    #[serde(default)]
-    accept_warnings: bool,
-    /// What it is for, for the history.
-    #[serde(default)]
-    message: Option<String>,
-    /// Return to the revision before unless it is confirmed within so many seconds, over a new connection.
-    #[serde(default)]
-    confirm_seconds: Option<u32>,
-    /// What problems call the body. Default: `request`.
-    #[serde(default)]
-    file: Option<String>,
 }
 
 /// All objects as YAML, as they would stand in files: without status and versions.
@@ -71,7 +48,7 @@ pub(super) async fn export(
 /// the body may only say the same of them.
 #[utoipa::path(
     post, path = "/v1/import", operation_id = "importConfiguration", tag = "configuration",
-    params(ImportParams),
+    params(ApplyParams),
     request_body(content((String = "application/yaml"), (Object = "application/json"))),
     responses(
         (status = 200, body = Applied),
@@ -82,7 +59,7 @@ pub(super) async fn export(
 pub(super) async fn import(
     State(api): State<Api>,
     asking: Asking,
-    Params(params): Params<ImportParams>,
+    Params(params): Params<ApplyParams>,
     Text(text): Text,
 ) -> Result<Response, ApiError> {
     let file = params.file.as_deref().unwrap_or("request");

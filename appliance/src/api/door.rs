@@ -82,10 +82,9 @@ pub(super) async fn check(
     });
     // Before anything is done, so that nothing is done that is recorded nowhere. A sign-in changes nothing that stays; the
     // set-up is written down by its handler, once its link is found to be right.
-    let stays = caller.is_some();
     let mut begun = None;
     let passed = match passed {
-        Ok(known) if effect == Effect::Changes && !dry_run && stays => {
+        Ok(known) if effect == Effect::Changes && !dry_run && caller.is_some() => {
             let action = format!("{method} {target}");
             let entry = beginning(caller.as_ref(), connection, action);
             let written = access.record_beginning(entry).await.map(|number| begun = Some(number));
@@ -114,11 +113,10 @@ pub(super) async fn check(
         }
         Err(error) => error.into_response(),
     };
-    let refused = is_refusal(response.status());
     let status = response.status();
     // What was only tried out changed nothing, whether it would be possible or not.
     let tried = dry_run && (status.is_success() || status == StatusCode::UNPROCESSABLE_ENTITY);
-    if !refused && (effect == Effect::Reads || tried) {
+    if !is_refusal(status) && (effect == Effect::Reads || tried) {
         return response;
     }
     let (response, mut entry) =
@@ -185,7 +183,7 @@ fn known(
 fn same_origin(headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if let Some(origin) = text("origin") {
-        // Without TLS of our own, a proxy before us may have it or not: the host decides.
+        // A proxy before us may speak TLS or not: the host decides.
         let site = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
         let own = site.is_some() && site == text("host");
         if !own {
@@ -274,19 +272,16 @@ async fn entry(
         None if status.is_success() => with_diff(response).await,
         None => (response, Told::default()),
     };
-    let who = told.who.or_else(|| caller.map(|caller| caller.name.to_string()));
+    let begun = beginning(caller, connection, action);
     let entry = Entry {
-        who: who.unwrap_or_else(|| "-".to_owned()),
-        kind: caller.map_or("-", |caller| caller.kind.as_str()).to_owned(),
-        from: connection.to_string(),
-        action,
+        who: told.who.unwrap_or(begun.who),
         outcome,
         status: status.as_u16(),
         reason,
         before: told.before,
         after: told.after,
-        unrecorded: 0,
         begun: told.begun,
+        ..begun
     };
     (response, entry)
 }

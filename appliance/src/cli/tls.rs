@@ -1,13 +1,9 @@
 //! TLS towards the daemon: verified by the system's authorities, by a given one, or by the certificate's fingerprint.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -15,29 +11,39 @@ use tokio_rustls::client::TlsStream;
 use super::CliError;
 use super::args::Connection;
 use crate::access::fingerprint;
+use crate::tls;
 
 /// How the daemon's certificate is verified.
 pub(super) fn config(connection: &Connection) -> Result<Arc<ClientConfig>, CliError> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| CliError::Argument(format!("TLS: {error}")))?;
-    let config = match (&connection.fingerprint, &connection.ca) {
-        (Some(text), _) => {
-            let expected = digits(text)?;
-            let verifier = Arc::new(Pinned { expected, provider });
-            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
-        }
-        (None, Some(path)) => {
-            builder.with_root_certificates(authorities(path)?).with_no_client_auth()
-        }
-        (None, None) => {
+    let unusable = |error: rustls::Error| CliError::Argument(format!("TLS: {error}"));
+    if let Some(text) = &connection.fingerprint {
+        let expected = digits(text)?;
+        let pinned = tls::judging(move |certificate| is_pinned(&expected, certificate));
+        return Ok(Arc::new(pinned.map_err(unusable)?));
+    }
+    let roots = match &connection.ca {
+        Some(path) => tls::authorities(path)
+            .map_err(|error| CliError::Argument(format!("--ca {}: {error}", path.display())))?,
+        None => {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            builder.with_root_certificates(roots).with_no_client_auth()
+            roots
         }
     };
-    Ok(Arc::new(config))
+    let builder = tls::client().map_err(unusable)?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Trusts one certificate, whoever made it.
+fn is_pinned(expected: &str, certificate: &[u8]) -> Result<(), rustls::Error> {
+    let found = fingerprint(certificate);
+    if found == expected {
+        return Ok(());
+    }
+    Err(rustls::Error::General(format!(
+        "the certificate's SHA-256 is {found}, which is not --fingerprint: somebody else answers, or the certificate was \
+         replaced"
+    )))
 }
 
 /// The name or address before the port.
@@ -68,22 +74,6 @@ pub(super) async fn wrap(
     })
 }
 
-fn authorities(path: &Path) -> Result<RootCertStore, CliError> {
-    let wrong = |error: &dyn std::fmt::Display| {
-        CliError::Argument(format!("--ca {}: {error}", path.display()))
-    };
-    let mut roots = RootCertStore::empty();
-    let read = CertificateDer::pem_file_iter(path);
-    let certificates = read.and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    for certificate in certificates.map_err(|error| wrong(&error))? {
-        roots.add(certificate).map_err(|error| wrong(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(wrong(&"there is no certificate in PEM in it"));
-    }
-    Ok(roots)
-}
-
 /// Sixty-four digits; colons between them, as many programs print them, don't matter.
 fn digits(text: &str) -> Result<String, CliError> {
     let plain: String = text.chars().filter(|letter| *letter != ':').collect();
@@ -94,57 +84,6 @@ fn digits(text: &str) -> Result<String, CliError> {
         "--fingerprint {text}: expected the SHA-256 of a certificate, 64 hexadecimal digits"
     );
     Err(CliError::Argument(message))
-}
-
-/// Trusts one certificate, whoever made it.
-#[derive(Debug)]
-struct Pinned {
-    expected: String,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let found = fingerprint(certificate);
-        if found == self.expected {
-            return Ok(ServerCertVerified::assertion());
-        }
-        Err(rustls::Error::General(format!(
-            "the certificate's SHA-256 is {found}, which is not --fingerprint: somebody else answers, or the \
-             certificate was replaced"
-        )))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -72,12 +72,7 @@ impl Engine {
             return Ok(());
         };
         let diff = self.objects_of(waiting.pending.returns_to)?.diff(&self.desired.objects);
-        match Role::to_commit(&diff).filter(|(needs, _)| role < *needs) {
-            Some((needs, because)) => {
-                Err(Refusal::NotAllowed { needs, because: because.clone() }.into())
-            }
-            None => Ok(()),
-        }
+        Ok(Refusal::check_role(role, &diff)?)
     }
 
     /// Confirms the commit that waits.

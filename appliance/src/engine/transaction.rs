@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 use sluice_model::objects::{Objects, Source};
 use sluice_model::{Diff, LinkName, ObjectId, Parsed, Policy, Problem};
@@ -12,7 +13,6 @@ use tracing::{info, warn};
 use super::confirming::Waiting;
 use super::planning::PlanError;
 use super::{ChangeError, Engine};
-use crate::access::Role;
 use crate::event::{Event, EventKind, Severity};
 use crate::store::{
     Author, Change, Desired, Order, Pended, Pending, Proposal, Refusal, Write, new_revision,
@@ -85,10 +85,8 @@ impl Engine {
         }
         let Proposal { desired, diff } = proposal?;
         // What a candidate, a rollback or a backup changes is known only now.
-        if let Some((needs, because)) = Role::to_commit(&diff).filter(|(needs, _)| role < *needs)
-            && !dry_run
-        {
-            return Err(Refusal::NotAllowed { needs, because: because.clone() }.into());
+        if !dry_run {
+            Refusal::check_role(role, &diff)?;
         }
         let warnings = self.warnings(&desired, session);
         if !dry_run && !warnings.is_empty() && !accept_warnings {
@@ -488,7 +486,7 @@ fn said(files: &[(Parsed, Source)]) -> String {
         // What JSON cannot hold is not in objects.
         context.update(&serde_json::to_vec(&parsed.object).unwrap_or_default());
     }
-    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(context.finish().as_ref())
 }
 
 /// What is required of cards and not possible is an error.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use sluice_model::{Location, ObjectId, Problem};
+use sluice_model::{Diff, Location, ObjectId, Problem};
 
 use crate::access::Role;
 use crate::wire::{Conflict, Warning};
@@ -134,6 +134,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Refuses a change that is for a higher role.
+    pub(crate) fn check_role(role: Role, diff: &Diff) -> Result<(), Self> {
+        match Role::to_commit(diff).filter(|(needs, _)| role < *needs) {
+            Some((needs, because)) => Err(Self::NotAllowed { needs, because: because.clone() }),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses a time that nobody can mean.
     pub(crate) fn check_confirm_seconds(seconds: Option<u32>) -> Result<(), Self> {
         match seconds {

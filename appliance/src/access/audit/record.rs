@@ -1,11 +1,11 @@
 //! One line of the log.
 
-use data_encoding::HEXLOWER;
 use jiff::Timestamp;
-use ring::digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::access::secret::sha256;
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -98,5 +98,5 @@ pub(super) fn parse(line: &str) -> Option<(Record, &str)> {
 }
 
 fn hash(text: &str) -> String {
-    HEXLOWER.encode(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+    sha256(text.as_bytes())
 }

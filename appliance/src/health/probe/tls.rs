@@ -2,15 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{Check, words};
+use crate::tls;
 
 pub(super) async fn wrap(check: &Check, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
     let name = server_name(check)?;
@@ -44,7 +43,8 @@ fn verifying() -> Config {
                     .to_owned(),
             );
         }
-        Ok(Arc::new(builder()?.with_root_certificates(roots).with_no_client_auth()))
+        let builder = tls::client().map_err(unusable)?;
+        Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
     };
     CONFIG.get_or_init(build).clone()
 }
@@ -52,65 +52,10 @@ fn verifying() -> Config {
 /// Accepts any certificate: the probe asks whether the backend serves, not who it is.
 fn trusting() -> Config {
     static CONFIG: OnceLock<Config> = OnceLock::new();
-    let build = || {
-        let verifier = Arc::new(AnyCertificate(ring::default_provider()));
-        Ok(Arc::new(
-            builder()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth(),
-        ))
-    };
+    let build = || Ok(Arc::new(tls::judging(|_| Ok(())).map_err(unusable)?));
     CONFIG.get_or_init(build).clone()
 }
 
-fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, String> {
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS: {error}"))
-}
-
-#[derive(Debug)]
-struct AnyCertificate(CryptoProvider);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+fn unusable(error: rustls::Error) -> String {
+    format!("TLS: {error}")
 }
